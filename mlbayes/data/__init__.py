@@ -1,0 +1,1 @@
+"""Data files to columns: reading, computed columns and selection of rows."""

@@ -1,0 +1,1 @@
+"""The compiled sampler: kernels, steps, sweeps and chains."""

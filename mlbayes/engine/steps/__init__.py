@@ -1,0 +1,1 @@
+"""One kind of sampling step per module."""

@@ -1,0 +1,1 @@
+"""Script text to syntax tree: the only package that knows how a script is written."""

@@ -1,0 +1,448 @@
+"""The model graph: variables, equations and parameters, with everything the language adds made explicit.
+
+Nothing here knows how a script is written or how a model is sampled.  All objects are frozen;
+`mlbayes.model.build` makes them and `mlbayes.plan` reads them.
+
+Units and order.  Rows are sorted by level-3 and level-2 cluster, so that the rows of a cluster stand
+together; `Hierarchy.order` leads back to the order of the data file.  Level 1 is the row, level 2 the
+cluster of rows, level 3 the cluster of clusters.  A model without clusters has level 1 only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlbayes.source import Source, Span
+
+Vector = NDArray[np.float64]
+Indices = NDArray[np.int64]
+
+
+# ------------------------------------------------------------------ expressions
+class Form(Enum):
+    """In which form a variable enters an expression."""
+
+    VALUE = "value"  # the value, or the numeric code of an ordinal variable
+    DUMMY = "dummy"  # 1 where a nominal variable has the code `argument`, else 0
+    RESPONSE = "latent response"  # the latent response of an ordinal variable
+    MEAN = "latent cluster mean"  # at level `level`
+    LAG = "lag"  # the value `argument` occasions earlier
+    MISSING = "missing"  # 1 where the variable is missing
+    EFFECT = "random effect"  # a named random effect (RANDOMEFFECT)
+
+
+class Centring(Enum):
+    """What is subtracted from a predictor."""
+
+    NONE = "none"
+    GRAND = "grand mean"
+    GROUP = "group mean"
+
+
+@dataclass(frozen=True)
+class Constant:
+    """A number."""
+
+    value: float
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A variable in an expression.  `level` is the level at which the value varies (a mean: of the cluster)."""
+
+    variable: str
+    level: int
+    form: Form = Form.VALUE
+    argument: int = 0
+    centring: Centring = Centring.NONE
+
+
+@dataclass(frozen=True)
+class ParameterReference:
+    """A parameter, by name (labels in definitions, generated quantities, constraints)."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Operation:
+    """An operator or function: `+ - * / ^ neg == != < <= > >= and or`, `ln`, `exp`, `ifelse`, ..."""
+
+    operator: str
+    arguments: tuple[Expression, ...]
+
+
+Expression = Constant | Reference | ParameterReference | Operation
+
+
+def leaves(expression: Expression) -> Iterator[Expression]:
+    """Every constant and reference of an expression, from left to right."""
+    if isinstance(expression, Operation):
+        for argument in expression.arguments:
+            yield from leaves(argument)
+    else:
+        yield expression
+
+
+def references(expression: Expression) -> Iterator[Reference]:
+    """Every reference to a variable, from left to right."""
+    return (leaf for leaf in leaves(expression) if isinstance(leaf, Reference))
+
+
+def level_of(expression: Expression, otherwise: int = 99) -> int:
+    """The level at which an expression varies; `otherwise` for one without variables."""
+    return min((reference.level for reference in references(expression)), default=otherwise)
+
+
+# ------------------------------------------------------------------ units and variables
+@dataclass(frozen=True)
+class Hierarchy:
+    """Rows and clusters.
+
+    `identifiers`: names of the cluster variables, level 2 first.  `units[k]`: number of units at level k + 1.
+    `order`: shape (rows,), position in the table of each sorted row.  `parents[k]`: for each unit of
+    level k + 1 its unit at level k + 2, non-decreasing.  `labels[k]`: printable id of each cluster of level k + 2.
+    """
+
+    identifiers: tuple[str, ...]
+    units: tuple[int, ...]
+    order: Indices
+    parents: tuple[Indices, ...]
+    labels: tuple[tuple[str, ...], ...] = ()
+
+    @property
+    def levels(self) -> int:
+        """Number of levels, 1 to 3."""
+        return len(self.units)
+
+    def ancestors(self, level: int, upper: int) -> Indices:
+        """For each unit of `level` its unit at level `upper` (>= level)."""
+        indices: Indices = np.arange(self.units[level - 1], dtype=np.int64)
+        for parent in self.parents[level - 1 : upper - 1]:
+            indices = parent[indices]
+        return indices
+
+
+class Kind(Enum):
+    """Type of a variable."""
+
+    CONTINUOUS = "continuous"
+    ORDINAL = "ordinal"
+    NOMINAL = "nominal"
+    COUNT = "count"
+
+
+class Role(Enum):
+    """What a variable is in the model."""
+
+    OUTCOME = "outcome"  # has an equation of its own
+    PREDICTOR = "predictor"  # in the joint predictor model
+    FIXED = "fixed"  # a predictor without a distribution
+    LATENT = "latent"  # declared in LATENT
+    UNUSED = "unused"
+
+
+@dataclass(frozen=True)
+class Variable:
+    """A variable of the model, one value for each unit of its level.
+
+    `values`: shape (units of its level,), in sorted order, nan where missing (all nan for latent variables).
+    `codes`: sorted distinct codes of an ordinal or nominal variable.  `reference`: code of the reference
+    category of a nominal one.  `chosen_reference`: False when the program chose it.  `centring` as in CENTER;
+    `mean_centring` is that of `x.mean`.  `because`: why it has this role.
+    """
+
+    name: str
+    kind: Kind
+    level: int
+    role: Role
+    values: Vector
+    codes: tuple[int, ...] = ()
+    reference: int | None = None
+    chosen_reference: bool = False
+    centring: Centring = Centring.NONE
+    mean_centring: Centring = Centring.NONE
+    because: str = ""
+
+    @property
+    def missing(self) -> NDArray[np.bool_]:
+        """Which units have no value, shape (units of its level,)."""
+        return np.isnan(self.values)
+
+    @property
+    def incomplete(self) -> bool:
+        """Is any value missing."""
+        return bool(self.missing.any())
+
+
+# ------------------------------------------------------------------ parameters
+class Family(Enum):
+    """Families of priors.  IG(a, b): density x^(-a-1) exp(-b/x).  IW(df, S): |X|^(-(df+p+1)/2) exp(-tr(S X^-1)/2)."""
+
+    FLAT = "flat"
+    NORMAL = "normal"  # arguments: mean, variance
+    TRUNCATED = "truncate"  # arguments: lower, upper
+    INVERSE_GAMMA = "ig"  # arguments: a, b
+    INVERSE_WISHART = "iw"  # arguments: df, scale (times the identity matrix)
+
+
+@dataclass(frozen=True)
+class Prior:
+    """A prior with its arguments; `stated` when the user wrote it."""
+
+    family: Family = Family.FLAT
+    arguments: tuple[float, ...] = ()
+    stated: bool = False
+
+
+class ParameterKind(Enum):
+    """What a parameter is."""
+
+    COEFFICIENT = "coefficient"
+    VARIANCE = "variance"
+    CORRELATION = "correlation"
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter.  `fixed`: its value when it is not estimated.  `definition`: it is this function of other
+    parameters (a constraint).  `labelled`: the user named it."""
+
+    name: str
+    kind: ParameterKind = ParameterKind.COEFFICIENT
+    fixed: float | None = None
+    definition: Expression | None = None
+    prior: Prior = Prior()
+    labelled: bool = False
+
+
+# ------------------------------------------------------------------ equations
+class Distribution(Enum):
+    """Distribution of an outcome given its linear predictor."""
+
+    NORMAL = "normal"
+    PROBIT = "probit"
+    LOGIT = "logit"  # binary or ordered
+    MULTINOMIAL = "multinomial"
+    NEGATIVE_BINOMIAL = "negative binomial"
+    YEO_JOHNSON = "yeo-johnson"
+    LOG_VARIANCE = "log variance"  # var(y) ~ ...
+
+
+@dataclass(frozen=True)
+class EquationTerm:
+    """`coefficient * expression`.
+
+    `label`: the expression as the report prints it (`Intercept`, `x*m`, `x.mean[school]`), without tag.
+    `printed`: the same with its tag, as in the list of models (`x@b1`, `beta0_j@1`).
+    `coefficient`: name of a parameter.  `hidden`: it only carries a random effect (coefficient fixed at 0).
+    `category`: of a nominal outcome, the code of the logit that the term belongs to.
+    """
+
+    expression: Expression
+    label: str
+    coefficient: str
+    printed: str = ""
+    hidden: bool = False
+    category: int | None = None
+    span: Span | None = None
+
+
+@dataclass(frozen=True)
+class RandomEffects:
+    """The random effects of an equation at one level, with one full covariance matrix.
+
+    `terms`: positions in `Equation.terms` (0 is the intercept if it is among them), in order of printing.
+    `labels`: `Intercept`, `x`, or with their level in brackets when the user chose levels explicitly.
+    `prior`: inverse Wishart on the whole matrix.  `variance`: name of the parameter when a single variance is
+    labelled or fixed.
+    """
+
+    level: int
+    terms: tuple[int, ...]
+    labels: tuple[str, ...]
+    prior: Prior
+    variance: str | None = None
+
+
+@dataclass(frozen=True)
+class Equation:
+    """outcome ~ terms | random effects.
+
+    `outcome`: variable name.  `left`: the left side as an expression (a transformation of the outcome, or the
+    plain reference).  `title`: as printed (`y`, `logit(y)`, `yjt(y-9)`, `var(y)`).  `level`: of the outcome.
+    `residual`: name of the residual variance parameter, None when the distribution has none.
+    `printed`: the whole equation as in the list of models.  `added`: why, when the user did not write it.
+    """
+
+    outcome: str
+    left: Expression
+    title: str
+    level: int
+    distribution: Distribution
+    terms: tuple[EquationTerm, ...]
+    random: tuple[RandomEffects, ...] = ()
+    residual: str | None = None
+    block: str | None = None
+    printed: str = ""
+    added: str = ""
+    span: Span | None = None
+
+
+@dataclass(frozen=True)
+class CovarianceBlock:
+    """Residual covariances of the equations of `members` (`~~`), one inverse Wishart prior over the block.
+
+    `correlations`: {(i, j): parameter} for labelled or fixed pairs.
+    """
+
+    members: tuple[str, ...]
+    level: int
+    prior: Prior
+    correlations: dict[tuple[int, int], str] = field(default_factory=dict)
+    block: str | None = None
+    span: Span | None = None
+
+
+@dataclass(frozen=True)
+class PredictorPart:
+    """One level of a predictor's regression on the other predictors.
+
+    At the level of the variable itself the response is its deviation from its latent cluster mean (the
+    variable itself where there is no higher level); at a higher level the latent cluster mean.  `predictors`:
+    what stands on the right, in order of printing: other predictors of the joint model by their deviation or
+    latent mean at this level (grand-mean centred at their top level), fixed ones centred at their observed row mean.
+    A DUMMY form names a code of a nominal one.  `labels`: as printed.
+    """
+
+    level: int
+    predictors: tuple[Reference, ...]
+    labels: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class PredictorModel:
+    """The model of a predictor without an equation of its own (language reference, section 9).
+
+    `parts`: lowest level first.  Residual variances: IG(1, 0.5); slopes and grand mean flat (normal(0, 5) for
+    categorical variables).  `means_only`: a model that only estimates centring means of an outcome.
+    """
+
+    variable: str
+    parts: tuple[PredictorPart, ...]
+    means_only: bool = False
+
+
+# ------------------------------------------------------------------ what is computed from parameters
+@dataclass(frozen=True)
+class Generated:
+    """A generated quantity: `name = expression` of parameters (and earlier quantities)."""
+
+    name: str
+    expression: Expression
+    printed: str
+    span: Span | None = None
+
+
+@dataclass(frozen=True)
+class WaldTest:
+    """Linear constraints: each row {parameter: weight} must equal the value beside it."""
+
+    constraints: tuple[tuple[dict[str, float], float], ...]
+    printed: tuple[str, ...]
+    full: str = ""
+    restricted: str = ""
+
+
+class At(Enum):
+    """Where a moderator is held."""
+
+    SD = "sd"  # +1 SD, mean, -1 SD
+    QUANTILE = "quantile"  # 84, 50, 16 %
+    QUARTILE = "quartile"  # 75, 50, 25 %
+    CODES = "codes"  # every code of a categorical moderator
+    VALUE = "value"
+
+
+@dataclass(frozen=True)
+class ModeratorSpec:
+    """A moderator of conditional effects; `label` as printed (`m`, `d.1`)."""
+
+    reference: Reference
+    at: At
+    label: str
+    values: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class ConditionalEffect:
+    """Intercept and slope of `focal` in an equation, at values of its moderators.
+
+    `slopes`: for each term that contains the focal variable its position and the moderators' positions that
+    it is multiplied with; `intercepts`: the same for terms of moderators alone.
+    """
+
+    equation: int
+    focal: Reference
+    focal_label: str
+    moderators: tuple[ModeratorSpec, ...]
+    slopes: tuple[tuple[int, tuple[int, ...]], ...]
+    intercepts: tuple[tuple[int, tuple[int, ...]], ...]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How long to run and what to write; `iterations` is the total over all chains after burn-in."""
+
+    seed: int
+    burn: int
+    iterations: int
+    chains: int
+    thin: int = 1
+    imputations: int = 0
+    options: frozenset[str] = frozenset()
+    saves: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Addition:
+    """Something that the language adds silently, and why (`mlbayes explain` prints it)."""
+
+    what: str
+    because: str
+
+
+@dataclass(frozen=True)
+class Model:
+    """The whole model graph.
+
+    `equations` in order of printing (within a block by outcome).  `predictor_models` in order of printing.
+    `used_rows`: positions in the table of the rows that are analysed, in file order (`hierarchy.order` indexes the
+    table as well).  `unsupported` is filled by the planner's checks, not here.
+    """
+
+    source: Source
+    hierarchy: Hierarchy
+    variables: dict[str, Variable]
+    equations: tuple[Equation, ...]
+    parameters: dict[str, Parameter]
+    predictor_models: tuple[PredictorModel, ...] = ()
+    covariances: tuple[CovarianceBlock, ...] = ()
+    definitions: tuple[tuple[str, Expression, str], ...] = ()
+    generated: tuple[Generated, ...] = ()
+    wald_tests: tuple[WaldTest, ...] = ()
+    conditional_effects: tuple[ConditionalEffect, ...] = ()
+    settings: Settings = Settings(1, 1000, 10000, 4)
+    used_rows: Indices = field(default_factory=lambda: np.zeros(0, np.int64))
+    additions: tuple[Addition, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    def fixed_mean(self, name: str) -> float:
+        """The observed mean over rows at which a fixed variable is centred (a level-2 value counts once a row)."""
+        variable = self.variables[name]
+        return float(np.mean(variable.values[self.hierarchy.ancestors(1, variable.level)]))

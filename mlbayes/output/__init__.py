@@ -1,0 +1,1 @@
+"""The result document as text, JSON and saved files; nothing is computed here."""

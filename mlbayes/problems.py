@@ -1,0 +1,92 @@
+"""What can go wrong, as values: checks return lists of problems, and only the command line prints them."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum, IntEnum
+
+from mlbayes.source import Source, Span
+
+
+class ExitStatus(IntEnum):
+    """Exit codes of the program."""
+
+    DONE = 0
+    INTERNAL = 1
+    SCRIPT = 2
+    DATA = 3
+    NOT_CONVERGED = 4
+    NUMERICAL = 5
+    INTERRUPTED = 130
+
+
+class ProblemKind(Enum):
+    """Who has to mend a problem; decides the exit code."""
+
+    SCRIPT = "script"
+    UNSUPPORTED = "unsupported"
+    DATA = "data"
+    NUMERICAL = "numerical"
+    FILE = "file"
+
+    @property
+    def exit_status(self) -> ExitStatus:
+        """The exit code of a run that ends with a problem of this kind."""
+        return {
+            ProblemKind.DATA: ExitStatus.DATA,
+            ProblemKind.FILE: ExitStatus.DATA,
+            ProblemKind.NUMERICAL: ExitStatus.NUMERICAL,
+        }.get(self, ExitStatus.SCRIPT)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing to mend: what was found, where, and a hint how to mend it.
+
+    `span` is a place in the script; `place` names any other place ("data.dat, row 12, column 3").
+    """
+
+    message: str
+    span: Span | None = None
+    hint: str = ""
+    kind: ProblemKind = ProblemKind.SCRIPT
+    place: str = ""
+
+
+class ProblemError(Exception):
+    """Raised by a stage that cannot go on; carries every problem that the stage found."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = list(problems)
+        super().__init__("; ".join(problem.message for problem in self.problems))
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A hint that names the known word closest to a misspelt one, or an empty text."""
+    matches = difflib.get_close_matches(name.lower(), sorted(set(known)), n=1, cutoff=0.6)
+    return f"did you mean '{matches[0]}'?" if matches else ""
+
+
+def printable(text: str) -> str:
+    """A text without control characters, for messages that quote what a user wrote."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def render(problem: Problem, source: Source | None) -> str:
+    """A problem as text: place, message, the line with a caret below it, hint."""
+    lines = []
+    if problem.span is not None and source is not None:
+        line, column = source.line_and_column(problem.span.start)
+        lines.append(f"{source.path.name}:{line}:{column}: error: {printable(problem.message)}")
+        text = source.line_text(line).expandtabs(1)
+        width = max(1, min(problem.span.end - problem.span.start, len(text) - column + 1))
+        lines.append(f"    {printable(text)}")
+        lines.append("    " + " " * (column - 1) + "^" * width)
+    else:
+        place = f"{printable(problem.place)}: " if problem.place else ""
+        lines.append(f"{place}error: {printable(problem.message)}")
+    if problem.hint:
+        lines.append(f"    hint: {printable(problem.hint)}")
+    return "\n".join(lines)

@@ -1,0 +1,1 @@
+"""Draws to results: diagnostics, derived rows and the result document."""
