@@ -1,0 +1,103 @@
+"""The one decorator of compiled functions, and where their machine code is kept.
+
+numba's own cache goes stale in two ways: it does not notice a change in a function that a cached one
+calls, and it does not tell apart runs with and without bounds checks.  Both are cured by a folder of
+its own for each state of the sources and settings, chosen here before the first kernel is defined.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numba
+from numba import config
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+SETTINGS = ("BOUNDSCHECK", "OPT", "CPU_NAME", "CPU_FEATURES")
+
+
+def source_digest(package: Path) -> str:
+    """Hash of everything that compiled code depends on: numba, Python, settings, all sources of the package."""
+    digest = hashlib.sha256(f"{numba.__version__} {sys.version}".encode())
+    for name in SETTINGS:
+        digest.update(f"{name}={getattr(config, name, None)}\n".encode())
+    for path in sorted(package.rglob("*.py")):
+        digest.update(path.relative_to(package).as_posix().encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:24]
+
+
+def cache_home() -> Path:
+    """The user's folder for caches, by the custom of the platform."""
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+
+
+def is_private(folder: Path) -> bool:
+    """Does the folder belong to this user alone (numba's cache files are pickles)."""
+    if not hasattr(os, "getuid"):
+        return False
+    status = folder.lstat()
+    mine = stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid()
+    return mine and not status.st_mode & 0o077
+
+
+def is_writable(folder: Path) -> bool:
+    """Can files be made in the folder (asked by making one: permissions do not tell everything)."""
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False
+
+
+def cache_folder(digest: str) -> Path | None:
+    """A writable folder for compiled code, or None when there is no safe one."""
+    try:
+        folder = cache_home() / "mlbayes" / digest
+        folder.mkdir(parents=True, exist_ok=True)
+        if is_writable(folder):
+            return folder
+    except (OSError, RuntimeError):  # an unknown home folder is a RuntimeError
+        pass
+    if not hasattr(os, "getuid"):
+        return None
+    try:
+        base = Path(tempfile.gettempdir()) / f"mlbayes-{os.getuid()}"
+        base.mkdir(mode=0o700, exist_ok=True)
+        if not is_private(base):
+            return None
+        folder = base / digest
+        folder.mkdir(mode=0o700, exist_ok=True)
+        return folder if is_writable(folder) else None
+    except OSError:
+        return None
+
+
+FOLDER = cache_folder(source_digest(Path(__file__).parent.parent))
+if FOLDER is not None:
+    config.CACHE_DIR = str(FOLDER)
+
+_compile = numba.njit(cache=FOLDER is not None, nogil=True, fastmath=False, error_model="numpy")
+
+
+def kernel(function: F) -> F:
+    """Compile a function when it is first called; keep the machine code for later runs."""
+    compiled: F = _compile(function)
+    return compiled
+
+
+def cache_is_cold() -> bool:
+    """Is nothing compiled yet for this state of the sources, so that the first run compiles everything."""
+    return FOLDER is None or not any(FOLDER.rglob("*.nbi"))
