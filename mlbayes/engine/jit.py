@@ -14,7 +14,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numba
 from numba import config
@@ -25,7 +25,7 @@ SETTINGS = ("BOUNDSCHECK", "OPT", "CPU_NAME", "CPU_FEATURES")
 
 
 def source_digest(package: Path) -> str:
-    """Hash of everything that compiled code depends on: numba, Python, settings, all sources of the package."""
+    """Hash of all that compiled code depends on: numba, Python, settings, sources of the package."""
     digest = hashlib.sha256(f"{numba.__version__} {sys.version}".encode())
     for name in SETTINGS:
         digest.update(f"{name}={getattr(config, name, None)}\n".encode())
@@ -87,15 +87,14 @@ def cache_folder(digest: str) -> Path | None:
 
 FOLDER = cache_folder(source_digest(Path(__file__).parent.parent))
 if FOLDER is not None:
-    config.CACHE_DIR = str(FOLDER)
+    setattr(config, "CACHE_DIR", str(FOLDER))  # noqa: B010 - numba makes this attribute at run time
 
 _compile = numba.njit(cache=FOLDER is not None, nogil=True, fastmath=False, error_model="numpy")
 
 
 def kernel(function: F) -> F:
     """Compile a function when it is first called; keep the machine code for later runs."""
-    compiled: F = _compile(function)
-    return compiled
+    return cast(F, _compile(function))
 
 
 def cache_is_cold() -> bool:
