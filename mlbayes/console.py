@@ -1,0 +1,176 @@
+"""What a person at the terminal sees beside the results: problems, notices, progress; and Ctrl-C.
+
+All of it goes to stderr.  Names such as `y[school]` are markup to rich, so texts reach it only as
+`Text` objects, which it prints as they are.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterable
+from types import FrameType, TracebackType
+from typing import Any, Protocol, Self, TextIO
+
+from mlbayes.problems import ExitStatus, Problem, render
+from mlbayes.source import Source
+
+COMPILE_SECONDS = 30
+
+
+# ------------------------------------------------------------------ problems
+def wants_colour(stream: TextIO) -> bool:
+    """Colour only on a terminal that can show it, and never against NO_COLOR."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def print_problems(problems: Iterable[Problem], source: Source | None, stream: TextIO | None = None) -> None:
+    """Every problem in the order of the script, then their number."""
+    stream = stream or sys.stderr
+    ordered = sorted(problems, key=lambda problem: problem.span.start if problem.span else -1)
+    for problem in ordered:
+        print_styled(render(problem, source), stream)
+    count = "1 error" if len(ordered) == 1 else f"{len(ordered)} errors"
+    print(f"{count}{f' in {source.path.name}' if source else ''}", file=stream)
+
+
+def print_styled(text: str, stream: TextIO) -> None:
+    """A rendered problem, with the marks of an error in colour where that is wanted."""
+    if not wants_colour(stream):
+        print(text, file=stream)
+        return
+    from rich.console import Console as Screen
+    from rich.text import Text
+
+    styled = Text(text)
+    styled.highlight_regex(r"(?m)(?<=: )error:|^error:", "bold red")
+    styled.highlight_regex(r"(?m)^ +\^+$", "bold red")
+    styled.highlight_regex(r"(?m)^    hint: .*$", "cyan")
+    Screen(file=stream, highlight=False).print(styled, soft_wrap=True)
+
+
+# ------------------------------------------------------------------ progress
+class Progress(Protocol):
+    """What `run_chains` reports to, from the main thread; a context manager around the run."""
+
+    def update(self, chain: int, iteration: int, total: int, rhat: float | None) -> None:
+        """Chain `chain` (from 0) has done `iteration` of `total`; `rhat` is the highest R-hat so far."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+class SilentProgress:
+    """Says nothing: for pipes, batch jobs and tests."""
+
+    def update(self, chain: int, iteration: int, total: int, rhat: float | None) -> None:
+        """Ignore the report."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        return None
+
+
+class TerminalProgress(SilentProgress):
+    """A bar for each chain with its iteration, the highest R-hat so far and the time left."""
+
+    def __init__(self, stream: TextIO) -> None:
+        from rich.console import Console as Screen
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import Progress as Bars
+
+        self._bars = Bars(
+            TextColumn("chain {task.fields[chain]}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("R-hat {task.fields[rhat]}"),
+            TimeRemainingColumn(),
+            console=Screen(file=stream),
+            transient=True,
+        )
+        self._tasks: dict[int, Any] = {}
+
+    def update(self, chain: int, iteration: int, total: int, rhat: float | None) -> None:
+        """Move the bar of a chain; it appears with its first report."""
+        if chain not in self._tasks:
+            self._tasks[chain] = self._bars.add_task("", total=total, chain=chain + 1, rhat="-")
+        shown = "-" if rhat is None else f"{rhat:.3f}"
+        self._bars.update(self._tasks[chain], completed=iteration, total=total, rhat=shown)
+
+    def __enter__(self) -> Self:
+        self._bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bars.stop()
+
+
+class Console:
+    """Where a run tells a waiting person what goes on; a quiet one tells nothing."""
+
+    def __init__(self, quiet: bool = False, stream: TextIO | None = None) -> None:
+        self.quiet = quiet
+        self.stream = stream or sys.stderr
+
+    def notice(self, text: str) -> None:
+        """One line."""
+        if not self.quiet:
+            print(text, file=self.stream, flush=True)
+
+    def compile_notice(self) -> None:
+        """Say why the first run takes longer, when it will."""
+        from mlbayes.engine.jit import cache_is_cold
+
+        if cache_is_cold():
+            self.notice(f"compiling the engine, once (about {COMPILE_SECONDS} s)")
+
+    def progress(self) -> Progress:
+        """Bars on a terminal, silence elsewhere."""
+        if self.quiet or not self.stream.isatty() or os.environ.get("TERM") == "dumb":
+            return SilentProgress()
+        return TerminalProgress(self.stream)
+
+
+# ------------------------------------------------------------------ Ctrl-C
+class Interrupt(threading.Event):
+    """Set by Ctrl-C; the chains look at it and end with what they have.
+
+    Used as a context manager: the handler stands only inside the block, and only where the system allows
+    one (the main thread).  A second Ctrl-C ends the program at once.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._previous: Any = None
+        self._installed = False
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self.is_set():
+            if sys.stderr.isatty():
+                os.write(sys.stderr.fileno(), b"\x1b[?25h\n")  # the bars hide the cursor
+            os._exit(ExitStatus.INTERRUPTED)
+        self.set()
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            self._previous = signal.signal(signal.SIGINT, self._handle)
+            self._installed = True
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._installed:
+            signal.signal(signal.SIGINT, self._previous)
+            self._installed = False

@@ -1,0 +1,183 @@
+"""The whole path on one page: script -> tree -> data -> model -> plan -> draws -> document -> files.
+
+One function per stage, in the order of the path.  Each returns a value that can be printed, or raises
+`ProblemError` with everything it found wrong.  Stages are imported when they are reached, so that
+a check of a script loads neither numba nor scipy.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlbayes.console import Console, Interrupt, Progress
+from mlbayes.files import target_problems, write_text
+from mlbayes.problems import Problem, ProblemError
+from mlbayes.source import Source
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from mlbayes.data.table import Table
+    from mlbayes.language.nodes import Script
+    from mlbayes.model.model import Model
+    from mlbayes.plan.plan import Plan
+    from mlbayes.results.document import Document
+    from mlbayes.results.draws import Draws
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What the command line says about a run.
+
+    `output`: where the report goes, None for stdout.  `threads`: 0 for as many as there are processors.
+    `seed`: instead of the script's.  `allow_outside`: SAVE may write outside the folder of the script.
+    """
+
+    output: Path | None = None
+    json: Path | None = None
+    threads: int = 0
+    seed: int | None = None
+    allow_outside: bool = False
+
+
+# ------------------------------------------------------------------ the stages
+def read(path: Path) -> Source:
+    """The text of a script."""
+    from mlbayes.language.parse import read_source
+
+    return read_source(path)
+
+
+def parse(source: Source, seed: int | None = None) -> Script:
+    """The syntax tree, with another seed if one is given."""
+    from mlbayes.language.nodes import Setting
+    from mlbayes.language.parse import parse_script
+
+    script, problems = parse_script(source)
+    stop_at(problems)
+    return script if seed is None else dataclasses.replace(script, seed=Setting(seed))
+
+
+def load(script: Script) -> tuple[Table, NDArray[np.bool_]]:
+    """The data with the columns of TRANSFORM, and which of its rows FILTER selects."""
+    from mlbayes.data.read import read_table
+    from mlbayes.data.transform import apply_filter, apply_transforms
+
+    if script.data is None:
+        raise ProblemError([Problem("the script names no data file", hint="add DATA: file.csv;")])
+    identifiers = tuple(name.name for name in script.cluster_ids)
+    table = read_table(
+        data_path(script),
+        tuple(name.name for name in script.variables),
+        tuple(word.text for word in script.missing),
+        frozenset(identifiers),
+    )
+    table, problems = apply_transforms(table, script.transform, identifiers)
+    stop_at(problems)
+    selected, problems = apply_filter(table, script.filter, identifiers)
+    stop_at(problems)
+    return table, selected
+
+
+def build(script: Script, table: Table, selected: NDArray[np.bool_]) -> Model:
+    """The model graph."""
+    from mlbayes.model.build import build_model
+
+    model, problems = build_model(script, table, selected)
+    stop_at(problems)
+    assert model is not None, "a script without problems has a model"
+    return model
+
+
+def plan(model: Model) -> Plan:
+    """The order of sampling steps."""
+    from mlbayes.plan.choose import make_plan
+
+    made = make_plan(model)
+    stop_at(made.problems)
+    return made
+
+
+def sample(made: Plan, threads: int, progress: Progress, stop: threading.Event) -> Draws:
+    """The draws of all chains; fewer than asked for, and marked so, once `stop` is set."""
+    from mlbayes.engine.chains import run_chains
+
+    return run_chains(made, threads, progress, stop)
+
+
+def summarise(model: Model, draws: Draws) -> Document:
+    """Everything that is reported, as plain data."""
+    from mlbayes.model.describe import data_information, describe
+    from mlbayes.results.build import build_document
+
+    return build_document(model, describe(model), data_information(model), draws)
+
+
+def write(document: Document, options: RunOptions) -> str:
+    """Write the files that were asked for; return the report if it belongs on stdout."""
+    from mlbayes.output.report import render_report
+
+    report = render_report(document)
+    if options.json is not None:
+        from mlbayes.output.json_file import render_json
+
+        write_text(options.json, render_json(document))
+    if options.output is None:
+        return report
+    write_text(options.output, report)
+    return ""
+
+
+# ------------------------------------------------------------------ the path
+def understand(source: Source, seed: int | None = None) -> Model:
+    """From the text to the model: all that is needed to check or explain a script."""
+    script = parse(source, seed)
+    return build(script, *load(script))
+
+
+def run(source: Source, options: RunOptions, console: Console) -> tuple[Document, str]:
+    """The whole path; returns the result and the text for stdout."""
+    stop_at(output_problems(source, options))
+    model = understand(source, options.seed)
+    made = plan(model)
+    console.compile_notice()
+    with Interrupt() as stop, console.progress() as progress:
+        draws = sample(made, options.threads or processors(), progress, stop)
+    if not draws.kept:
+        raise KeyboardInterrupt  # in the burn-in: there is nothing to report
+    document = summarise(model, draws)
+    return document, write(document, options)
+
+
+# ------------------------------------------------------------------ between the stages
+def stop_at(problems: Iterable[Problem]) -> None:
+    """End a stage that found problems."""
+    found = list(problems)
+    if found:
+        raise ProblemError(found)
+
+
+def data_path(script: Script) -> Path:
+    """The data file; a relative name is relative to the folder of the script."""
+    assert script.data is not None
+    return script.source.path.parent / script.data.text
+
+
+def output_problems(source: Source, options: RunOptions) -> list[Problem]:
+    """What would keep the report from being written."""
+    targets = [path for path in (options.output, options.json) if path is not None]
+    return [problem for path in targets for problem in target_problems(path, [source.path])]
+
+
+def processors() -> int:
+    """How many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
