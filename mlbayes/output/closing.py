@@ -1,0 +1,91 @@
+"""Parts of the report around the estimates: warnings, fit, data summaries, columns of saved files."""
+
+from __future__ import annotations
+
+from mlbayes.output.layout import LABEL, RULE, header, number, paragraph, row
+from mlbayes.results.document import Document, Wald
+
+SUMMARY_COLUMNS = ("Mean", "StdDev", "25%", "50%", "75%", "Min", "Max")
+FULL_LINE = 80  # a line of saved columns ends once it has passed this width
+
+
+def warning_lines(document: Document) -> list[str]:
+    """WARNING MESSAGES."""
+    lines = ["WARNING MESSAGES:", ""]
+    if not document.warnings:
+        return [*lines, "  No warning messages."]
+    for i, warning in enumerate(document.warnings):
+        lines += ([""] if i else []) + paragraph("WARNING", warning)
+    return lines
+
+
+def fit_lines(document: Document) -> list[str]:
+    """MODEL FIT: information criteria and Wald tests."""
+    fit = document.fit
+    lines = ["MODEL FIT:", "", "  INFORMATION CRITERIA"]
+    if fit.marginal_dic is not None or fit.marginal_waic is not None:
+        lines += criteria("Marginal Likelihood", fit.marginal_dic, fit.marginal_waic)
+    lines += criteria("Conditional Likelihood", fit.conditional_dic, fit.conditional_waic)
+    if fit.wald:
+        lines += ["", "  WALD TESTS"]
+        for i, test in enumerate(fit.wald, 1):
+            lines += ["", f"  Test #{i}", *wald_lines(test)]
+    return lines
+
+
+def criteria(title: str, dic: float | None, waic: float | None) -> list[str]:
+    """DIC2 and WAIC of one likelihood."""
+    return [
+        "",
+        f"    {title}",
+        "      DIC2".ljust(LABEL) + number(dic, "nan"),
+        "      WAIC".ljust(LABEL) + number(waic, "nan"),
+    ]
+
+
+def wald_lines(test: Wald) -> list[str]:
+    """A Wald test: the models or constraints, then the figures."""
+    lines = []
+    for title, texts in (
+        ("Full", test.full),
+        ("Restricted", test.restricted),
+        ("Constraints in Restricted", test.constraints),
+    ):
+        if texts:
+            lines += ["", f"    {title}:"]
+            lines += [f"      [{i}]  {text}" for i, text in enumerate(texts, 1)]
+    return [
+        *lines,
+        "",
+        "    Wald Statistic (Chi-Square)".ljust(LABEL + 8) + number(test.statistic, "nan"),
+        "    Number of Parameters Tested (df)".ljust(LABEL + 8) + str(test.df).rjust(11),
+        "    Probability".ljust(LABEL + 8) + number(test.p, "nan"),
+    ]
+
+
+def summary_lines(document: Document) -> list[str]:
+    """IMPUTED DATA SUMMARIES: means over data sets."""
+    lines = ["IMPUTED DATA SUMMARIES:", ""]
+    lines += paragraph("NOTE", f"Summaries are averaged across {document.data_sets} data sets.")
+    lines += ["", header("Variables", SUMMARY_COLUMNS), RULE]
+    for item in document.summaries:
+        values = (item.mean, item.sd, item.q25, item.q50, item.q75, item.min, item.max)
+        lines += row(item.variable, [number(value, "nan") for value in values])
+    return [*lines, "", RULE]
+
+
+def saved_lines(document: Document) -> list[str]:
+    """VARIABLE ORDER IN IMPUTED DATA, when data were saved."""
+    if not document.saved:
+        return []
+    lines = ["VARIABLE ORDER IN IMPUTED DATA:"]
+    for saved in document.saved:
+        lines += ["", f"   {saved.keyword} = '{saved.file}'", ""]
+        line = "    "
+        for name in saved.variables:
+            line += " " + name
+            if len(line) > FULL_LINE:
+                lines.append(line)
+                line = "    "
+        lines += [line] if line.strip() else []
+    return lines

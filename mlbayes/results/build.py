@@ -1,0 +1,152 @@
+"""From draws to the result document: the tables of a run, summarised."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mlbayes import __version__
+from mlbayes.model.model import Model
+from mlbayes.results.algorithm import option_notes, options
+from mlbayes.results.conditional import conditional_tables
+from mlbayes.results.document import (
+    VERSION,
+    Acceptance,
+    Checkpoint,
+    DataInformation,
+    DataSummary,
+    Document,
+    ModelInformation,
+    Table,
+)
+from mlbayes.results.draws import Draws
+from mlbayes.results.fit import build_fit
+from mlbayes.results.outcomes import outcome_table
+from mlbayes.results.parameters import Parameters, covariance_table, generated_table
+from mlbayes.results.predictors import predictor_table
+from mlbayes.results.rhat import checkpoint_windows, rhat_table
+from mlbayes.results.rows import RowDraws, TableDraws, numbered_rows
+from mlbayes.results.summary import finite, summarise_table
+
+
+@dataclass(frozen=True)
+class AllTables:
+    """Every table of a run as draws, in order of printing."""
+
+    outcomes: list[TableDraws]
+    generated: list[TableDraws]
+    predictors: list[TableDraws]
+    residuals: list[TableDraws]
+
+    def rows(self) -> list[RowDraws]:
+        """The numbered rows: those of the burn-in table and of saved draws."""
+        return list(numbered_rows(self.outcomes + self.generated + self.predictors))
+
+
+def build_tables(model: Model, draws: Draws, parameters: Parameters) -> AllTables:
+    """All tables as draws: block by block the equations, then the covariances of the block."""
+    blocks = [equation.block for equation in model.equations] + [block.block for block in model.covariances]
+    outcomes: list[TableDraws] = []
+    for name in dict.fromkeys(blocks):
+        for k, equation in enumerate(model.equations):
+            if equation.block == name:
+                outcomes.append(outcome_table(equation, draws.equations[k], model))
+                outcomes += conditional_tables(k, model, draws.equations[k], draws.moderators)
+        for block in model.covariances:
+            if block.block == name:
+                outcomes.append(covariance_table(block, model, parameters))
+    predictors = [
+        predictor_table(predictor, drawn, model)
+        for predictor, drawn in zip(model.predictor_models, draws.predictors, strict=True)
+    ]
+    return AllTables(outcomes, generated_table(model, parameters), predictors, residual_tables(model, draws))
+
+
+def residual_tables(model: Model, draws: Draws) -> list[TableDraws]:
+    """Correlations among residuals, a table for each level."""
+    found = draws.monitors.residual_correlations
+    tables = []
+    for level in sorted({key[0] for key in found}):
+        rows = [
+            RowDraws(f"{a}, {b}", values, tested=True) for (at, a, b), values in found.items() if at == level
+        ]
+        shown = level if model.hierarchy.levels > 1 else None
+        tables.append(TableDraws("residuals", "Correlations", "", rows, level=shown))
+    return tables
+
+
+def burn_in_table(rows: list[RowDraws], burn: int) -> list[Checkpoint]:
+    """The highest R-hat over all rows at each checkpoint of the burn-in, and the number of its row."""
+    numbers = [i for i, row in enumerate(rows, 1) if row.values.shape[1] > 1]
+    table = rhat_table([rows[i - 1].values for i in numbers], burn)
+    checkpoints = []
+    for k, (first, last) in enumerate(checkpoint_windows(burn)):
+        column = table[:, k]
+        if column.size == 0 or np.isnan(column).all():
+            checkpoints.append(Checkpoint(first + 1, last, None, None))
+        else:
+            worst = int(np.nanargmax(column))
+            checkpoints.append(Checkpoint(first + 1, last, finite(column[worst]), numbers[worst]))
+    return checkpoints
+
+
+def summarise(tables: list[TableDraws], burn: int, first: int = 1) -> list[Table]:
+    """Tables with the figures of their rows, numbered from `first` on."""
+    made = []
+    for table in tables:
+        made.append(summarise_table(table, burn, first))
+        first += len(table.rows) if table.numbered else 0
+    return made
+
+
+def acceptance(draws: Draws) -> list[Acceptance]:
+    """Acceptance rates, chain by chain."""
+    return [
+        Acceptance(chain + 1, step.variable, step.type, step.rates[chain], step.target)
+        for chain in range(draws.chains)
+        for step in draws.acceptance
+        if chain < len(step.rates)
+    ]
+
+
+def build_document(
+    model: Model, information: ModelInformation, data: DataInformation, draws: Draws
+) -> Document:
+    """The result document of a run; figures come from the draws after burn-in only."""
+    parameters = Parameters(model, draws)
+    tables = build_tables(model, draws, parameters)
+    rows = tables.rows()
+    outcomes = summarise(tables.outcomes, draws.burn)
+    generated_first = 1 + sum(1 for _ in numbered_rows(tables.outcomes))
+    predictors_first = generated_first + sum(1 for _ in numbered_rows(tables.generated))
+    monitors = draws.monitors
+    return Document(
+        version=VERSION,
+        program=f"mlbayes {__version__}",
+        options=options(model),
+        option_notes=option_notes(model),
+        psr=burn_in_table(rows, draws.burn),
+        chains=draws.chains,
+        iterations=draws.kept * draws.chains,
+        acceptance=acceptance(draws),
+        data=data,
+        model=information,
+        warnings=list(model.warnings),
+        fit=build_fit(model, draws, parameters),
+        summaries=[
+            DataSummary(name, *(float(value) for value in values))
+            for name, values in monitors.summaries.items()
+        ],
+        data_sets=monitors.draws,
+        residual_correlations=summarise(tables.residuals, 0),
+        outcome_tables=outcomes,
+        generated_tables=summarise(tables.generated, draws.burn, generated_first),
+        predictor_tables=summarise(tables.predictors, draws.burn, predictors_first),
+        complete=draws.complete,
+    )
+
+
+def parameter_draws(model: Model, draws: Draws) -> list[RowDraws]:
+    """The numbered rows with their draws, in order of printing, as saved iterations hold them."""
+    return build_tables(model, draws, Parameters(model, draws)).rows()

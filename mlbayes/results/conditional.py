@@ -1,0 +1,95 @@
+"""Conditional effects: intercept and slope of a focal predictor at values of its moderators."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlbayes.model.model import At, Centring, ConditionalEffect, Equation, Model, ModeratorSpec
+from mlbayes.results.draws import EquationDraws, ModeratorDraws
+from mlbayes.results.rows import RowDraws, TableDraws
+from mlbayes.results.variances import is_intercept
+
+Array = NDArray[np.float64]
+
+NOTES = [
+    "Intercepts are computed by setting all predictors not involved in the conditional effect to zero.",
+    "Standard deviations and quantiles of moderators are those of the centered variables over the units "
+    "of their level.",
+]
+QUANTILES = {At.QUANTILE: ("Q84", "Q50", "Q16"), At.QUARTILE: ("Q75", "Q50", "Q25")}
+
+
+def point_labels(moderator: ModeratorSpec, count: int) -> tuple[str, ...]:
+    """How the values of a moderator are printed, in the order of its points."""
+    if moderator.at is At.SD:
+        if moderator.reference.centring is Centring.NONE:
+            return ("Mean + 1 SD", "Mean", "Mean - 1 SD")
+        return ("+1 SD", "0", "-1 SD")
+    if moderator.at in QUANTILES:
+        return QUANTILES[moderator.at]
+    return tuple(f"{value:g}" for value in moderator.values[:count])
+
+
+def weighted_sum(
+    entries: tuple[tuple[int, tuple[int, ...]], ...], coefficients: Array, points: tuple[Array, ...]
+) -> Array:
+    """Sum over entries (term, its moderators) of the coefficient times the values of the moderators."""
+    total = np.zeros((1, 1))
+    for term, moderators in entries:
+        value = coefficients[..., term]
+        for moderator in moderators:
+            value = value * points[moderator]
+        total = total + value
+    return total
+
+
+def conditional_table(
+    effect: ConditionalEffect,
+    equation: Equation,
+    draws: EquationDraws,
+    moderators: tuple[ModeratorDraws, ...],
+) -> TableDraws:
+    """The table of a conditional effect: intercept and slope for each combination of moderator values."""
+    intercepts = effect.intercepts
+    present = {term for term, _ in intercepts}
+    for k, term in enumerate(equation.terms):
+        if is_intercept(term) and k not in present:
+            intercepts = ((k, ()), *intercepts)
+    labels = [
+        point_labels(spec, drawn.points.shape[-1])
+        for spec, drawn in zip(effect.moderators, moderators, strict=True)
+    ]
+    rows = []
+    for choice in product(*(range(len(names)) for names in labels)):
+        held = [f"{spec.label} @ {labels[m][choice[m]]}" for m, spec in enumerate(effect.moderators)]
+        section = f"{effect.focal_label} | {', '.join(held)}"
+        points = tuple(drawn.points[..., choice[m]] for m, drawn in enumerate(moderators))
+        intercept = weighted_sum(intercepts, draws.coefficients, points)
+        slope = weighted_sum(effect.slopes, draws.coefficients, points)
+        rows.append(RowDraws("Intercept", intercept, section, tested=True))
+        rows.append(RowDraws("Slope", slope, section, tested=True))
+    return TableDraws(
+        "conditional-effects",
+        "Conditional Effects",
+        equation.title,
+        rows,
+        block=equation.block,
+        notes=list(NOTES),
+    )
+
+
+def conditional_tables(
+    position: int, model: Model, draws: EquationDraws, moderators: tuple[tuple[ModeratorDraws, ...], ...]
+) -> list[TableDraws]:
+    """All conditional effects of the equation at a position of the model's list, in one table."""
+    tables = [
+        conditional_table(effect, model.equations[position], draws, drawn)
+        for effect, drawn in zip(model.conditional_effects, moderators, strict=True)
+        if effect.equation == position
+    ]
+    for table in tables[1:]:
+        tables[0].rows.extend(table.rows)
+    return tables[:1]
