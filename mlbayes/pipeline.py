@@ -144,8 +144,9 @@ def understand(source: Source, seed: int | None = None) -> Model:
 
 def run(source: Source, options: RunOptions, console: Console) -> tuple[Document, str]:
     """The whole path; returns the result and the text for stdout."""
-    stop_at(output_problems(source, options))
-    model = understand(source, options.seed)
+    script = parse(source, options.seed)
+    stop_at(output_problems(script, options))
+    model = build(script, *load(script))
     made = plan(model)
     console.compile_notice()
     with Interrupt() as stop, console.progress() as progress:
@@ -170,10 +171,11 @@ def data_path(script: Script) -> Path:
     return script.source.path.parent / script.data.text
 
 
-def output_problems(source: Source, options: RunOptions) -> list[Problem]:
-    """What would keep the report from being written."""
+def output_problems(script: Script, options: RunOptions) -> list[Problem]:
+    """What would keep the report from being written, found before anything runs."""
+    inputs = [script.source.path, *([data_path(script)] if script.data else [])]
     targets = [path for path in (options.output, options.json) if path is not None]
-    return [problem for path in targets for problem in target_problems(path, [source.path])]
+    return [problem for path in targets for problem in target_problems(path, inputs)]
 
 
 def processors() -> int:

@@ -18,23 +18,17 @@ def show(value: Any) -> str:
     return "\n".join(_lines(value, 0))
 
 
-def _lines(value: Any, depth: int) -> Iterator[str]:
+def _lines(value: Any, depth: int, label: str = "") -> Iterator[str]:
     indent = "  " * depth
-    short = _short(value)
-    if len(indent) + len(short) <= WIDTH or not _children(value):
+    short = label + _short(value)
+    children = _children(value)
+    if not children or len(indent) + len(short) <= WIDTH:
         yield indent + short
         return
-    yield indent + (type(value).__name__ if dataclasses.is_dataclass(value) else "-")
-    for name, child in _children(value):
-        text = _short(child)
-        label = f"{name}: " if name else ""
-        if len(indent) + 2 + len(label) + len(text) <= WIDTH or not _children(child):
-            yield f"{indent}  {label}{text}"
-        elif name:
-            yield f"{indent}  {name}:"
-            yield from _lines(child, depth + 2)
-        else:
-            yield from _lines(child, depth + 1)
+    heading = label + (type(value).__name__ if dataclasses.is_dataclass(value) else "")
+    yield indent + (heading.rstrip() or "-")
+    for name, child in children:
+        yield from _lines(child, depth + 1, f"{name}: " if name else "")
 
 
 def _short(value: Any) -> str:

@@ -1,0 +1,146 @@
+"""What the terminal sees: problems as they are, bars, and Ctrl-C."""
+
+import io
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+import mlbayes
+from mlbayes.console import Console, Interrupt, SilentProgress, TerminalProgress, print_problems, wants_colour
+from mlbayes.problems import Problem
+from mlbayes.source import Source, Span
+
+PACKAGES = Path(mlbayes.__file__).parents[1]  # the copy that is tested, installed or not
+SOURCE = Source(Path("model.inp"), "MODEL: y ~ x;\n")
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.fixture(autouse=True)
+def plain_environment(monkeypatch):
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+
+
+# ------------------------------------------------------------------ problems
+def printed(stream, *problems):
+    print_problems(problems, SOURCE, stream)
+    return stream.getvalue()
+
+
+def test_problems_in_the_order_of_the_script_and_counted():
+    text = printed(io.StringIO(), Problem("second", Span(11, 12)), Problem("first", Span(7, 8), hint="try z"))
+    assert text.splitlines() == [
+        "model.inp:1:8: error: first",
+        "    MODEL: y ~ x;",
+        "           ^",
+        "    hint: try z",
+        "model.inp:1:12: error: second",
+        "    MODEL: y ~ x;",
+        "               ^",
+        "2 errors in model.inp",
+    ]
+
+
+@pytest.mark.parametrize("name", ["y_i[level2id]", "[bold]y[/bold]", "[/]", ":smile:", "[link=file:///x]"])
+def test_names_are_not_markup(name):
+    stream = Terminal()
+    text = printed(stream, Problem(f"no variable '{name}'"))
+    assert f"no variable '{name}'" in text and "\x1b[1;31merror:" in text
+
+
+def test_control_characters_never_reach_the_terminal():
+    assert "\x1b]0;" not in printed(Terminal(), Problem("no variable '\x1b]0;title\x07'"))
+
+
+@pytest.mark.parametrize(("variable", "value"), [("NO_COLOR", "1"), ("TERM", "dumb")])
+def test_no_colour_where_it_is_not_wanted(monkeypatch, variable, value):
+    monkeypatch.setenv(variable, value)
+    stream = Terminal()
+    assert not wants_colour(stream)
+    assert "\x1b" not in printed(stream, Problem("first", Span(7, 8)))
+
+
+def test_long_lines_are_not_folded():
+    assert "word " * 60 in printed(Terminal(), Problem("word " * 60))
+
+
+# ------------------------------------------------------------------ progress
+def test_silence_outside_a_terminal():
+    stream = io.StringIO()
+    with Console(stream=stream).progress() as progress:
+        progress.update(0, 10, 100, None)
+    assert isinstance(progress, SilentProgress) and stream.getvalue() == ""
+
+
+def test_quiet():
+    stream = Terminal()
+    console = Console(quiet=True, stream=stream)
+    console.notice("nothing")
+    assert not isinstance(console.progress(), TerminalProgress) and stream.getvalue() == ""
+
+
+def test_bars_on_a_terminal():
+    stream = Terminal()
+    with Console(stream=stream).progress() as progress:
+        for iteration in (50, 100):
+            progress.update(0, iteration, 100, None)
+            progress.update(1, iteration // 2, 100, 1.234)
+    text = stream.getvalue()
+    assert "chain 1" in text and "chain 2" in text and "1.234" in text
+
+
+def test_compile_notice(monkeypatch):
+    jit = pytest.importorskip("mlbayes.engine.jit")
+    stream = io.StringIO()
+    for cold in (True, False):
+        monkeypatch.setattr(jit, "cache_is_cold", lambda cold=cold: cold)
+        Console(stream=stream).compile_notice()
+    assert stream.getvalue().startswith("compiling the engine, once") and stream.getvalue().count("\n") == 1
+
+
+# ------------------------------------------------------------------ Ctrl-C
+def test_the_first_interrupt_sets_the_flag():
+    before = signal.getsignal(signal.SIGINT)
+    with Interrupt() as stop:
+        assert not stop.is_set()
+        os.kill(os.getpid(), signal.SIGINT)
+        assert stop.wait(1)
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_the_second_interrupt_ends_the_program():
+    code = (
+        "import os, signal\n"
+        "from mlbayes.console import Interrupt\n"
+        "with Interrupt():\n"
+        "    for _ in range(2): os.kill(os.getpid(), signal.SIGINT)\n"
+        "    print('still here')\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(PACKAGES)}
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, env=environment, timeout=60)
+    assert process.returncode == 130 and process.stdout == b""
+
+
+def test_no_handler_outside_the_main_thread():
+    failures = []
+
+    def work():
+        try:
+            with Interrupt() as stop:
+                stop.set()
+        except Exception as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert failures == []
