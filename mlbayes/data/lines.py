@@ -1,0 +1,83 @@
+"""A data file as lines of words: decoding, line ends, separators, quotes; knows nothing about numbers."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+from mlbayes.problems import Problem, ProblemError, ProblemKind
+
+Splitter = Callable[[str], list[str]]
+
+_QUOTED = re.compile(r'"(?:[^"]|"")*"')
+_WORD = re.compile(r'"(?:[^"]|"")*"|\S+')
+_WIDE_MARKS = (b"\xff\xfe", b"\xfe\xff")
+
+
+def _fail(path: Path, message: str, hint: str = "", kind: ProblemKind = ProblemKind.DATA) -> NoReturn:
+    raise ProblemError([Problem(message, hint=hint, kind=kind, place=path.name)])
+
+
+def _read_bytes(path: Path) -> bytes:
+    """The bytes of a file; what the system refuses becomes a problem."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        hint = "the path is taken relative to the folder of the script"
+        _fail(path, f"the data file '{path}' does not exist", hint, ProblemKind.FILE)
+    except IsADirectoryError:
+        _fail(path, f"'{path}' is a folder, not a data file", kind=ProblemKind.FILE)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        _fail(path, f"the data file '{path}' cannot be read: {reason}", kind=ProblemKind.FILE)
+
+
+def read_lines(path: Path) -> list[str]:
+    """All lines of a text file without their ends; the position in the list is the line number less one."""
+    content = _read_bytes(path)
+    if content.startswith(_WIDE_MARKS):
+        _fail(path, "the file is encoded in UTF-16", "save it as UTF-8")
+    if (position := content.find(b"\0")) >= 0:
+        line = content.count(b"\n", 0, position) + 1
+        _fail(path, f"line {line} has a NUL byte", "a data file is plain text; is this another kind of file?")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        # the decoder counts from the end of a byte order mark, which cannot hide a line end
+        line = content.count(b"\n", 0, error.start) + 1
+        _fail(
+            path,
+            f"line {line} is not UTF-8 (byte 0x{error.object[error.start]:02x})",
+            "save the file as UTF-8",
+        )
+    return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+
+
+def _split_commas(line: str) -> list[str]:
+    if '"' in line:
+        try:
+            return next(csv.reader([line], skipinitialspace=True))
+        except csv.Error:  # a field beyond the limit of the csv module
+            pass
+    return line.split(",")
+
+
+def _split_blanks(line: str) -> list[str]:
+    if '"' in line:
+        return [_unquoted(word) for word in _WORD.findall(line)]
+    return line.split()
+
+
+def _unquoted(word: str) -> str:
+    return word[1:-1].replace('""', '"') if word.startswith('"') else word
+
+
+def splitter_for(line: str) -> Splitter:
+    """How to split lines like this one: at commas if it has any outside quotes, else at blanks.
+
+    Words split at commas may keep blanks around them.
+    """
+    return _split_commas if "," in _QUOTED.sub("", line) else _split_blanks
