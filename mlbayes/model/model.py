@@ -418,12 +418,27 @@ class Addition:
 
 
 @dataclass(frozen=True)
+class NamedEffect:
+    """RANDOMEFFECT: `name` is the random effect of a term of an outcome's equation.
+
+    `label`: of the term, as in RandomEffects.
+    """
+
+    name: str
+    outcome: str
+    label: str
+    level: int
+
+
+@dataclass(frozen=True)
 class Model:
     """The whole model graph.
 
     `equations` in order of printing (within a block by outcome).  `predictor_models` in order of printing.
     `used_rows`: positions in the table of the rows that are analysed, in file order (`hierarchy.order` indexes the
     table as well).  `unsupported` is filled by the planner's checks, not here.
+    `weights`: variables with sampling weights.  `time`: the occasion variable.  `imputation`: FCS, a model
+    of the predictors alone.
     """
 
     source: Source
@@ -441,6 +456,10 @@ class Model:
     used_rows: Indices = field(default_factory=lambda: np.zeros(0, np.int64))
     additions: tuple[Addition, ...] = ()
     warnings: tuple[str, ...] = ()
+    named_effects: tuple[NamedEffect, ...] = ()
+    weights: tuple[str, ...] = ()
+    time: str | None = None
+    imputation: bool = False
 
     def fixed_mean(self, name: str) -> float:
         """The observed mean over rows at which a fixed variable is centred (a level-2 value counts once a row)."""

@@ -1,0 +1,205 @@
+"""Checks of a finished model: each looks for one kind of mistake and reports it.
+
+Mistakes in names are found while names are resolved; these checks need the whole graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from mlbayes.language.nodes import Script
+from mlbayes.model.model import (
+    Centring,
+    Equation,
+    Expression,
+    Family,
+    Form,
+    Model,
+    Prior,
+    Role,
+    level_of,
+    references,
+)
+from mlbayes.model.notes import Notes
+from mlbayes.source import Span
+
+MARGIN = 5  # clusters above the bound below which a warning is due
+
+
+def check_model(model: Model, script: Script, notes: Notes) -> None:
+    """Run every check."""
+    for check in (
+        check_something_to_do,
+        check_cycles,
+        check_lags,
+        check_group_centring,
+        check_observed,
+        check_clusters,
+        check_unsupported_commands,
+    ):
+        check(model, script, notes)
+
+
+def check_something_to_do(model: Model, script: Script, notes: Notes) -> None:
+    """A script has MODEL or FCS."""
+    if not model.equations and not model.imputation:
+        notes.problem("there is no model", hint="write MODEL: y ~ x; or FCS: variables;")
+    if model.equations and model.imputation:
+        notes.problem("FCS and MODEL exclude each other", script.command_spans.get("FCS"))
+
+
+def check_cycles(model: Model, script: Script, notes: Notes) -> None:
+    """No variable may predict itself, directly or through others, except at an earlier occasion."""
+    edges: dict[str, set[str]] = {}
+    spans: dict[str, Span | None] = {}
+    for equation in model.equations:
+        if equation.outcome in edges:
+            continue  # the variance of an outcome may depend on anything
+        used = (r for term in equation.terms for r in references(term.expression) if r.form is not Form.LAG)
+        edges[equation.outcome] = {r.variable for r in used}
+        spans[equation.outcome] = equation.span
+    for cycle in _cycles(edges):
+        if len(cycle) > 1:  # a variable among its own predictors was reported with its term
+            path = " -> ".join([*cycle, cycle[0]])
+            hint = "a joint model needs an order: only one of two variables can predict the other"
+            notes.problem(f"the equations form a circle: {path}", spans[cycle[0]], hint)
+
+
+def _cycles(edges: dict[str, set[str]]) -> Iterator[list[str]]:
+    """One circle for each variable that is the first, in order of equations, to lie on it."""
+    reported: set[str] = set()
+    for start in edges:
+        if start in reported:
+            continue
+        paths, seen = [[start]], {start}
+        while paths:
+            path = paths.pop()
+            following = edges.get(path[-1], set())
+            if start in following:
+                reported |= set(path)
+                yield path
+                break
+            fresh = sorted(following & edges.keys() - seen)
+            seen |= set(fresh)
+            paths += [[*path, name] for name in fresh]
+
+
+def check_lags(model: Model, script: Script, notes: Notes) -> None:
+    """Lags need clusters and an occasion variable with whole, consecutive values."""
+    lagged = [
+        (reference, term.span)
+        for equation in model.equations
+        for term in equation.terms
+        for reference in references(term.expression)
+        if reference.form is Form.LAG
+    ]
+    if not lagged:
+        return
+    reference, span = lagged[0]
+    missing = [
+        command
+        for command, absent in (
+            ("CLUSTERID", not model.hierarchy.identifiers),
+            ("TIMEID", model.time is None),
+        )
+        if absent
+    ]
+    if missing:
+        notes.problem(f"'{reference.variable}.lag' needs {' and '.join(missing)}", span)
+
+
+def check_group_centring(model: Model, script: Script, notes: Notes) -> None:
+    """Group means need clusters above the level of the variable."""
+    places = {entry.name.name: entry.name.span for entry in script.centre}
+    for variable in model.variables.values():
+        if variable.centring is Centring.GROUP and variable.level >= model.hierarchy.levels:
+            message = f"'{variable.name}' has no group means: it varies at level {variable.level}"
+            hint = (
+                "centre it at its grand mean" if model.hierarchy.identifiers else "group means need CLUSTERID"
+            )
+            notes.problem(message, places.get(variable.name), hint)
+
+
+def check_observed(model: Model, script: Script, notes: Notes) -> None:
+    """Every variable of the model needs values to learn from."""
+    for variable in model.variables.values():
+        needed = variable.role in (Role.OUTCOME, Role.PREDICTOR)
+        present = variable.values[~variable.missing]
+        if needed and len(np.unique(present)) < 2:
+            what = "has no values" if len(present) == 0 else "has the same value everywhere"
+            message = f"'{variable.name}' {what} in the rows that are analysed"
+            notes.data_problem(message, _span_of(model, variable.name))
+
+
+def _span_of(model: Model, name: str) -> Span | None:
+    """A place that speaks of a variable."""
+    for equation in model.equations:
+        if equation.outcome == name:
+            return equation.span
+        for term in equation.terms:
+            if any(reference.variable == name for reference in references(term.expression)):
+                return term.span
+    return None
+
+
+# ------------------------------------------------------------------ clusters
+def check_clusters(model: Model, script: Script, notes: Notes) -> None:
+    """A flat prior on a p x p covariance matrix is proper a posteriori only with J - q > 2p clusters.
+
+    q is the number of coefficients at the level of the clusters that belong to one random effect.
+    """
+    for what, level, size, prior, q, span in _flat_candidates(model):
+        if prior.family is Family.INVERSE_WISHART and prior.arguments[0] >= 0:
+            continue
+        clusters, needed = model.hierarchy.units[level - 1], 2 * size + q + 1
+        identifier = model.hierarchy.identifiers[level - 2]
+        counted = f"{what} over {clusters} clusters of '{identifier}'"
+        hint = "specify fewer random effects or use OPTIONS: prior1;"
+        if clusters < needed:
+            message = f"{counted}: the flat prior of (co)variances needs at least {needed}"
+            notes.problem(message, span, hint)
+        elif clusters < needed + MARGIN:
+            notes.warn(
+                f"{counted}: with so few the prior of (co)variances matters; consider OPTIONS: prior1."
+            )
+
+
+def _flat_candidates(model: Model) -> Iterator[tuple[str, int, int, Prior, int, Span | None]]:
+    """Every covariance matrix of level 2 or 3: what it is, level, size, prior, coefficients, place."""
+    for equation in model.equations:
+        for random in equation.random:
+            if random.variance is not None and model.parameters[random.variance].fixed is not None:
+                continue
+            q = max(_coefficients(equation, position, random.level) for position in random.terms)
+            what = f"{len(random.terms)} random effect(s) of '{equation.title}'"
+            yield what, random.level, len(random.terms), random.prior, q, equation.span
+    for block in model.covariances:
+        if block.level > 1:
+            q = max(len(e.terms) for e in model.equations if e.outcome in block.members)
+            what = f"a covariance matrix of {len(block.members)} variables"
+            yield what, block.level, len(block.members), block.prior, q, block.span
+
+
+def _coefficients(equation: Equation, position: int, level: int) -> int:
+    """How many free coefficients share a random effect: its own and its products with cluster variables."""
+    own = _lower_factors(equation.terms[position].expression, level)
+    terms = (term for term in equation.terms if not term.hidden)
+    return sum(_lower_factors(term.expression, level) == own for term in terms)
+
+
+def _lower_factors(expression: Expression, level: int) -> frozenset[Expression]:
+    """The factors of a term that vary below a level."""
+    arguments = (
+        getattr(expression, "arguments", ()) if getattr(expression, "operator", "") == "*" else (expression,)
+    )
+    return frozenset(argument for argument in arguments if level_of(argument) < level)
+
+
+def check_unsupported_commands(model: Model, script: Script, notes: Notes) -> None:
+    """Commands that change the data before the model is built and are not there yet."""
+    if script.dropout:
+        notes.unsupported("DROPOUT is not supported yet", script.command_spans.get("DROPOUT"))
+    if script.simulate:
+        notes.unsupported("SIMULATE is not supported yet", script.command_spans.get("SIMULATE"))

@@ -1,0 +1,127 @@
+"""Equations and intercepts that nobody wrote but the statements imply (language reference, 5 and 8)."""
+
+from __future__ import annotations
+
+from mlbayes.language import nodes
+from mlbayes.language.nodes import Name
+from mlbayes.model.drafts import DraftTerm
+from mlbayes.model.model import Constant, Role, references
+from mlbayes.model.names import INTERCEPT
+from mlbayes.model.resolve import Resolved
+from mlbayes.model.statements import Drafts
+from mlbayes.problems import nearest
+from mlbayes.source import Span
+
+AUTOMATIC = "Automatically specifying intercept only model for the following variables: "
+
+
+def complete(drafts: Drafts) -> None:
+    """Add every implied equation and intercept, then attach the residual variances that have tags."""
+    _members_of_covariances(drafts)
+    _means_of_variance_models(drafts)
+    _latent_variables(drafts)
+    _coefficients(drafts)
+    _tagged_variances(drafts)
+
+
+def _members_of_covariances(drafts: Drafts) -> None:
+    for statement in drafts.covariances:
+        for name in covariance_names(statement):
+            split = drafts.resolver.names.split(name.name)
+            if split is not None and (split.base, False) not in drafts.equations:
+                because = f"'{split.base}' takes part in '~~' and has no equation"
+                _add(drafts, Name(split.base, span=name.span), statement.block, statement.span, because)
+
+
+def _means_of_variance_models(drafts: Drafts) -> None:
+    for draft in list(drafts.equations.values()):
+        name = draft.outcome.name
+        if draft.variance and (name, False) not in drafts.equations:
+            because = f"'{draft.title}' is modelled and '{name}' has no equation"
+            _add(drafts, Name(name), draft.block, draft.span or nodes.NOWHERE, because)
+
+
+def _latent_variables(drafts: Drafts) -> None:
+    """A latent variable without an equation has mean zero; one that is never used is a mistake."""
+    resolver = drafts.resolver
+    used = {
+        name.name
+        for draft in drafts.equations.values()
+        for term in draft.all_terms
+        for name in [Name(n) for n in _variables_of(term)]
+    }
+    for name in resolver.names.latent:
+        if (name, False) in drafts.equations or name not in resolver.variables:
+            continue
+        if name not in used:
+            resolver.notes.problem(f"the latent variable '{name}' is declared but never used")
+            continue
+        coefficient = drafts.coefficients.get(name)
+        because = "a latent variable needs an equation and has none"
+        _add(drafts, Name(name), None, coefficient or nodes.NOWHERE, because)
+
+
+def _variables_of(term: DraftTerm) -> set[str]:
+    return {reference.variable for reference in references(term.resolved.expression)}
+
+
+def _coefficients(drafts: Drafts) -> None:
+    """A latent variable that serves as a coefficient gets a mean unless the user stated its intercept."""
+    automatic = []
+    for name in drafts.resolver.names.latent:
+        draft = drafts.equations.get((name, False))
+        if draft is None or name not in drafts.coefficients:
+            continue
+        draft.coefficient = True
+        if draft.intercept is None and draft.latent_intercept is None:
+            automatic.append(name)
+            drafts.resolver.notes.add(
+                f"{name} has an intercept", "it serves as a coefficient and its intercept was not stated"
+            )
+    if automatic:
+        drafts.resolver.notes.warn(AUTOMATIC + " ".join(automatic))
+
+
+def _tagged_variances(drafts: Drafts) -> None:
+    """`y@v` and `y ~~ y@v`."""
+    notes = drafts.resolver.notes
+    for statement in drafts.variances:
+        for name in statement.names:
+            draft = drafts.equations.get((name.name, False))
+            if draft is None:
+                known = [outcome for outcome, variance in drafts.equations if not variance]
+                hint = nearest(name.name, known) or "only an outcome has a residual variance"
+                notes.problem(f"'{name.name}' has no equation", name.span, hint)
+            else:
+                draft.set_residual(statement.tag, statement.span, notes)
+    for covariance in drafts.covariances:
+        for item in covariance.right:
+            own = isinstance(item.expression, Name) and item.expression in covariance.left
+            if (
+                own
+                and isinstance(item.expression, Name)
+                and item.tag is not None
+                and len(covariance.left) == 1
+            ):
+                draft = drafts.equations.get((item.expression.name, False))
+                if draft is not None:
+                    draft.set_residual(item.tag, item.span, notes)
+
+
+def covariance_names(statement: nodes.Covariance) -> list[Name]:
+    """The names on both sides of `~~`, each once, in order."""
+    items = [*statement.left, *(item.expression for item in statement.right)]
+    return list({item.name: item for item in items if isinstance(item, Name)}.values())
+
+
+def _add(drafts: Drafts, name: Name, block: str | None, span: Span, because: str) -> None:
+    draft = drafts.of(name, block, span)
+    if draft is None:
+        return
+    draft.added = because
+    latent = draft.outcome.role is Role.LATENT
+    if not latent:
+        draft.set_intercept(DraftTerm(Resolved(Constant(1.0), "Intercept", span=span)), drafts.resolver.notes)
+    drafts.resolver.notes.add(
+        f"equation {draft.title} ~ {INTERCEPT.title()}{'@0' if latent else ''}", because
+    )

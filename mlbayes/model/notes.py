@@ -1,0 +1,54 @@
+"""What the builder collects on its way beside the model: problems, warnings and silent additions.
+
+One `Notes` is handed through all stages of the builder, so that a stage can go on after a problem
+and the user sees all of them at once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from mlbayes.language.nodes import NOWHERE
+from mlbayes.model.model import Addition
+from mlbayes.problems import Problem, ProblemKind
+from mlbayes.source import Span
+
+
+@dataclass
+class Notes:
+    """Problems, warnings and additions, each in order of appearance and once only."""
+
+    problems: list[Problem] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    additions: list[Addition] = field(default_factory=list)
+
+    def problem(
+        self,
+        message: str,
+        span: Span | None = None,
+        hint: str = "",
+        kind: ProblemKind = ProblemKind.SCRIPT,
+    ) -> None:
+        """Record a problem; a node without a place in the script has no span."""
+        problem = Problem(message, None if span == NOWHERE else span, hint, kind)
+        if problem not in self.problems:
+            self.problems.append(problem)
+
+    def unsupported(self, message: str, span: Span | None = None, hint: str = "") -> None:
+        """Record something that the language has but the model graph cannot express."""
+        self.problem(message, span, hint, ProblemKind.UNSUPPORTED)
+
+    def data_problem(self, message: str, span: Span | None = None, hint: str = "") -> None:
+        """Record something that has to be mended in the data."""
+        self.problem(message, span, hint, ProblemKind.DATA)
+
+    def warn(self, text: str) -> None:
+        """Record a warning."""
+        if text not in self.warnings:
+            self.warnings.append(text)
+
+    def add(self, what: str, because: str) -> None:
+        """Record something that the user did not write."""
+        addition = Addition(what, because)
+        if addition not in self.additions:
+            self.additions.append(addition)

@@ -1,0 +1,120 @@
+"""The left side of an equation: which variable is modelled, on which scale, with which distribution."""
+
+from __future__ import annotations
+
+from mlbayes.language import nodes
+from mlbayes.language.nodes import Name
+from mlbayes.model.drafts import Draft
+from mlbayes.model.model import (
+    Distribution,
+    Expression,
+    Form,
+    Kind,
+    Reference,
+    Role,
+    Variable,
+    references,
+)
+from mlbayes.model.resolve import Resolved, Resolver, uncentred
+from mlbayes.problems import nearest
+from mlbayes.source import Span
+
+LINKS = ("logit", "probit", "yjt", "var")
+
+
+def base_name(expression: nodes.Expression, resolver: Resolver) -> Name | None:
+    """The variable that an outcome expression is about: the first variable in it."""
+    for name in nodes.names_in(expression):
+        split = resolver.names.split(name.name)
+        if split is not None and split.base in resolver.variables:
+            return Name(name.name if split.form is Form.MISSING else split.base, span=name.span)
+    return None
+
+
+def draft_outcome(
+    expression: nodes.Expression, resolver: Resolver, block: str | None, span: Span
+) -> Draft | None:
+    """A draft without terms for an outcome; None when it has no variable."""
+    name = base_name(expression, resolver)
+    if name is None:
+        written = next(nodes.names_in(expression), None)
+        what = f"'{written.name}' is not known" if written else "an outcome must name a variable"
+        hint = nearest(written.name, resolver.names.variables) if written else ""
+        resolver.notes.problem(what, written.span if written else span, hint)
+        return None
+    variable = resolver.variables[name.name]
+    if variable.name in resolver.names.effects:
+        hint = "declare it in LATENT to give it an equation"
+        resolver.notes.problem(f"the random effect '{variable.name}' cannot be an outcome", name.span, hint)
+        return None
+    left, title, distribution = _left_side(expression, variable, resolver)
+    latent = variable.role is Role.LATENT
+    return Draft(variable, left, title, distribution, latent, block, span)
+
+
+def _left_side(
+    expression: nodes.Expression, variable: Variable, resolver: Resolver
+) -> tuple[Expression, str, Distribution]:
+    plain = Reference(variable.name, variable.level)
+    if isinstance(expression, Name):
+        distribution = _natural(variable)
+        logit = distribution in (Distribution.LOGIT, Distribution.MULTINOMIAL)
+        return plain, f"logit({variable.name})" if logit else variable.name, distribution
+    if isinstance(expression, nodes.Call) and expression.function in LINKS and expression.arguments:
+        return _linked(expression, variable, resolver)
+    resolved = resolver.expression(expression)
+    others = {reference.variable for reference in references(resolved.expression)} - {variable.name}
+    if others:
+        message = f"an outcome can be a transformation of one variable, not also of '{min(others)}'"
+        resolver.notes.problem(message, expression.span)
+    if variable.kind is not Kind.CONTINUOUS:
+        hint = "use the plain name, or logit(...)"
+        resolver.notes.problem(
+            f"'{variable.name}' is {variable.kind.value} and cannot be transformed", expression.span, hint
+        )
+    text = resolved.text if isinstance(expression, nodes.Call) else f"({resolved.text})"
+    return uncentred(resolved.expression), text, Distribution.NORMAL
+
+
+def _linked(call: nodes.Call, variable: Variable, resolver: Resolver) -> tuple[Expression, str, Distribution]:
+    inner = resolver.expression(call.arguments[0])
+    title = f"{call.function}({inner.text})"
+    if len(call.arguments) > 1:
+        resolver.notes.unsupported(f"a second argument of '{call.function}' is not supported", call.span)
+    if call.function == "yjt":
+        return uncentred(inner.expression), title, Distribution.YEO_JOHNSON
+    plain = Reference(variable.name, variable.level)
+    if not isinstance(call.arguments[0], Name):
+        resolver.notes.problem(f"'{call.function}' on the left takes the name of a variable", call.span)
+    if call.function == "var":
+        return plain, f"var({variable.name})", Distribution.LOG_VARIANCE
+    return plain, *_categorical(call, variable, inner, resolver)
+
+
+def _categorical(
+    call: nodes.Call, variable: Variable, inner: Resolved, resolver: Resolver
+) -> tuple[str, Distribution]:
+    if variable.kind not in (Kind.ORDINAL, Kind.NOMINAL):
+        hint = f"declare it: ORDINAL: {variable.name};"
+        message = f"{call.function}({inner.text}) needs a categorical variable"
+        resolver.notes.problem(message, call.span, hint)
+    if call.function == "probit":
+        if variable.kind is Kind.NOMINAL:
+            resolver.notes.unsupported("probit() of a nominal variable is not supported", call.span)
+        return variable.name, Distribution.PROBIT
+    if variable.kind is Kind.NOMINAL and len(variable.codes) > 2:
+        return f"logit({variable.name})", Distribution.MULTINOMIAL
+    return f"logit({variable.name})", Distribution.LOGIT
+
+
+def _natural(variable: Variable) -> Distribution:
+    """The distribution of an outcome that is written as a plain name."""
+    match variable.kind:
+        case Kind.ORDINAL:
+            return Distribution.PROBIT
+        case Kind.NOMINAL:
+            return Distribution.MULTINOMIAL if len(variable.codes) > 2 else Distribution.LOGIT
+        case Kind.COUNT:
+            return Distribution.NEGATIVE_BINOMIAL
+        case _:
+            return Distribution.NORMAL

@@ -1,0 +1,179 @@
+"""What is computed from parameters: constraints and quantities of PARAMETERS, and Wald tests."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mlbayes.language import nodes
+from mlbayes.language.nodes import Definition, Name, Number, Script
+from mlbayes.model.equations import printed_equation
+from mlbayes.model.model import (
+    Equation,
+    Generated,
+    ParameterReference,
+    WaldTest,
+    leaves,
+    references,
+)
+from mlbayes.model.names import PARAMETER_SUFFIXES
+from mlbayes.model.notes import Notes
+from mlbayes.model.parameters import ParameterTable
+from mlbayes.model.random_effects import Wanted
+from mlbayes.model.resolve import Resolved, Resolver
+from mlbayes.model.statements import Drafts
+from mlbayes.problems import nearest
+
+Row = tuple[dict[str, float], float]
+
+
+# ------------------------------------------------------------------ PARAMETERS
+def read_parameters(
+    script: Script, resolver: Resolver, table: ParameterTable, equations: Sequence[Equation]
+) -> tuple[Generated, ...]:
+    """Take in priors and constraints; the generated quantities in order."""
+    generated: list[Generated] = []
+    for statement in script.parameters:
+        if isinstance(statement, nodes.Prior):
+            table.set_prior(statement)
+            continue
+        resolved = resolver.expression(statement.expression)
+        _check_symbols(statement, resolved, generated, table, equations)
+        constrained = table.parameters.get(statement.name)
+        if constrained is not None and constrained.labelled:
+            if constrained.definition is not None:
+                table.notes.problem(f"'{statement.name}' is defined twice", statement.span)
+            table.define(statement.name, resolved.expression)
+        elif statement.name in {quantity.name for quantity in generated}:
+            table.notes.problem(f"'{statement.name}' is defined twice", statement.span)
+        else:
+            printed = f"{statement.name} = {resolved.text}"
+            generated.append(Generated(statement.name, resolved.expression, printed, statement.span))
+    _check_cycles(script, table)
+    return tuple(generated)
+
+
+def _check_symbols(
+    statement: Definition,
+    resolved: Resolved,
+    earlier: Sequence[Generated],
+    table: ParameterTable,
+    equations: Sequence[Equation],
+) -> None:
+    """Only labels, earlier quantities and variances of outcomes may occur."""
+    for reference in references(resolved.expression):
+        message = f"'{reference.variable}' is a variable: PARAMETERS computes with labels"
+        table.notes.problem(message, statement.span, "label a coefficient in MODEL: x@label")
+    outcomes = {equation.outcome for equation in equations}
+    known = {p.name for p in table.parameters.values() if p.labelled} | {q.name for q in earlier}
+    for name in nodes.names_in(statement.expression):
+        base, _, suffix = name.name.rpartition(".")
+        if suffix in PARAMETER_SUFFIXES and name.name not in known:
+            if base not in outcomes:
+                hint = nearest(base, outcomes)
+                table.notes.problem(
+                    f"'{base}' has no equation, so there is no '{name.name}'", name.span, hint
+                )
+        elif name.name not in known and name.name in resolved_names(resolved):
+            hint = "quantities are computed in the order in which they are written"
+            table.notes.problem(f"'{name.name}' is used before it is defined", name.span, hint)
+
+
+def resolved_names(resolved: Resolved) -> set[str]:
+    """The parameters that an expression names."""
+    return {leaf.name for leaf in leaves(resolved.expression) if isinstance(leaf, ParameterReference)}
+
+
+def _check_cycles(script: Script, table: ParameterTable) -> None:
+    """No constrained parameter may depend on itself."""
+    definitions = {p.name: p.definition for p in table.parameters.values() if p.definition is not None}
+    spans = {s.name: s.span for s in script.parameters if isinstance(s, Definition)}
+    for name in definitions:
+        seen: set[str] = set()
+        open_names = [name]
+        while open_names:
+            definition = definitions.get(open_names.pop())
+            if definition is None:
+                continue
+            found = resolved_names(Resolved(definition, ""))
+            if name in found:
+                table.notes.problem(f"the constraint on '{name}' uses '{name}' itself", spans[name])
+                break
+            open_names += found - seen
+            seen |= found
+
+
+# ------------------------------------------------------------------ WALDTEST
+def build_wald_tests(
+    script: Script, drafts: Drafts, equations: Sequence[Equation], table: ParameterTable
+) -> tuple[WaldTest, ...]:
+    """All Wald tests."""
+    tests = []
+    for test in script.wald_tests:
+        if test.nested is not None:
+            built = _nested_test(test.nested, drafts, equations, table.notes)
+        else:
+            built = _constraint_test(test, table)
+        if built is not None:
+            tests.append(built)
+    return tuple(tests)
+
+
+def _constraint_test(test: nodes.WaldTest, table: ParameterTable) -> WaldTest | None:
+    rows: list[Row] = []
+    printed: list[str] = []
+    for constraint in test.constraints:
+        named = [*constraint.labels, *(constraint.value if isinstance(constraint.value, tuple) else ())]
+        if not all([_is_free_label(name, table) for name in named]):
+            continue
+        if isinstance(constraint.value, Number):
+            value = constraint.value.value
+            rows += [({name.name: 1.0}, value) for name in constraint.labels]
+            printed += [f"{name.name} = {value:.15g}" for name in constraint.labels]
+        else:
+            first, *others = [name.name for name in named]
+            rows += [({first: 1.0, other: -1.0}, 0.0) for other in others if other != first]
+            printed += [f"{first} = {other}" for other in others if other != first]
+    if not rows:
+        return None
+    return WaldTest(tuple(rows), tuple(printed))
+
+
+def _is_free_label(name: Name, table: ParameterTable) -> bool:
+    parameter = table.parameters.get(name.name)
+    if parameter is None or not parameter.labelled:
+        labels = [p.name for p in table.parameters.values() if p.labelled]
+        hint = nearest(name.name, labels) or "label the parameter in MODEL: x@label"
+        table.notes.problem(f"no parameter is labelled '{name.name}'", name.span, hint)
+        return False
+    return True
+
+
+def _nested_test(
+    nested: nodes.Regression, drafts: Drafts, equations: Sequence[Equation], notes: Notes
+) -> WaldTest | None:
+    """The terms of the full equation that the nested one leaves out are zero."""
+    scratch = Drafts(drafts.resolver)
+    scratch.read((nested,))
+    restricted = next(iter(scratch.equations.values()), None)
+    if restricted is None:
+        return None
+    full = next((e for e in equations if e.title == restricted.title), None)
+    if full is None:
+        hint = nearest(restricted.title, [e.title for e in equations])
+        notes.problem(f"MODEL has no equation of '{restricted.title}'", nested.span, hint)
+        return None
+    kept = {term.resolved.text for term in restricted.all_terms} | {"Intercept"}
+    known = {term.label for term in full.terms}
+    for text in sorted(kept - known - {"Intercept"}):
+        notes.problem(
+            f"'{text}' is not in the equation of '{full.title}'",
+            nested.span,
+            "a nested model only omits terms",
+        )
+    omitted = [term for term in full.terms if not term.hidden and term.label not in kept]
+    if not omitted:
+        notes.problem("the nested model omits no term", nested.span, "leave out the terms to be tested")
+        return None
+    rows = tuple(({term.coefficient: 1.0}, 0.0) for term in omitted)
+    labels = tuple(f"{term.label} = 0" for term in omitted)
+    return WaldTest(rows, labels, full.printed, printed_equation(restricted, Wanted()))
