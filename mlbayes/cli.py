@@ -128,7 +128,9 @@ def checked_text(source: Source, stage: str | None) -> str:
     if stage == "syntax":
         from mlbayes.show import show
 
-        return show(pipeline.parse(source))
+        script, problems = pipeline.parse(source)
+        pipeline.stop_at(problems)
+        return show(script)
     model = pipeline.understand(source)
     if stage == "graph":
         from mlbayes.show import show

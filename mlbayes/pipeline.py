@@ -47,6 +47,9 @@ class RunOptions:
     allow_outside: bool = False
 
 
+DEFAULTS = RunOptions()
+
+
 # ------------------------------------------------------------------ the stages
 def read(path: Path) -> Source:
     """The text of a script."""
@@ -55,18 +58,19 @@ def read(path: Path) -> Source:
     return read_source(path)
 
 
-def parse(source: Source, seed: int | None = None) -> Script:
-    """The syntax tree, with another seed if one is given."""
+def parse(source: Source, seed: int | None = None) -> tuple[Script, list[Problem]]:
+    """The syntax tree without the statements that are in error; with another seed if one is given."""
     from mlbayes.language.nodes import Setting
     from mlbayes.language.parse import parse_script
 
     script, problems = parse_script(source)
-    stop_at(problems)
-    return script if seed is None else dataclasses.replace(script, seed=Setting(seed))
+    return (script if seed is None else dataclasses.replace(script, seed=Setting(seed))), problems
 
 
-def load(script: Script) -> tuple[Table, NDArray[np.bool_]]:
-    """The data with the columns of TRANSFORM, and which of its rows FILTER selects."""
+def load(script: Script) -> tuple[Table, NDArray[np.int64], list[Problem]]:
+    """The data with the columns of TRANSFORM, and the positions of the rows that pass FILTER."""
+    import numpy as np
+
     from mlbayes.data.read import read_table
     from mlbayes.data.transform import apply_filter, apply_transforms
 
@@ -80,20 +84,15 @@ def load(script: Script) -> tuple[Table, NDArray[np.bool_]]:
         frozenset(identifiers),
     )
     table, problems = apply_transforms(table, script.transform, identifiers)
-    stop_at(problems)
-    selected, problems = apply_filter(table, script.filter, identifiers)
-    stop_at(problems)
-    return table, selected
+    passed, more = apply_filter(table, script.filter, identifiers)
+    return table, np.flatnonzero(passed), [*problems, *more]
 
 
-def build(script: Script, table: Table, selected: NDArray[np.bool_]) -> Model:
-    """The model graph."""
+def build(script: Script, table: Table, rows: NDArray[np.int64]) -> tuple[Model | None, list[Problem]]:
+    """The model graph, or what is wrong with it."""
     from mlbayes.model.build import build_model
 
-    model, problems = build_model(script, table, selected)
-    stop_at(problems)
-    assert model is not None, "a script without problems has a model"
-    return model
+    return build_model(script, table, rows)
 
 
 def plan(model: Model) -> Plan:
@@ -114,7 +113,8 @@ def sample(made: Plan, threads: int, progress: Progress, stop: threading.Event) 
 
 def summarise(model: Model, draws: Draws) -> Document:
     """Everything that is reported, as plain data."""
-    from mlbayes.model.describe import data_information, describe
+    from mlbayes.model.describe import describe
+    from mlbayes.model.patterns import data_information
     from mlbayes.results.build import build_document
 
     return build_document(model, describe(model), data_information(model), draws)
@@ -126,9 +126,9 @@ def write(document: Document, options: RunOptions) -> str:
 
     report = render_report(document)
     if options.json is not None:
-        from mlbayes.output.json_file import render_json
+        from mlbayes.output.json_file import document_to_json
 
-        write_text(options.json, render_json(document))
+        write_text(options.json, document_to_json(document))
     if options.output is None:
         return report
     write_text(options.output, report)
@@ -136,17 +136,29 @@ def write(document: Document, options: RunOptions) -> str:
 
 
 # ------------------------------------------------------------------ the path
-def understand(source: Source, seed: int | None = None) -> Model:
-    """From the text to the model: all that is needed to check or explain a script."""
-    script = parse(source, seed)
-    return build(script, *load(script))
+def understand(source: Source, options: RunOptions = DEFAULTS) -> Model:
+    """From the text to the model; reports at once what all these stages found."""
+    from mlbayes.language.recovery import Damage
+
+    script, problems = parse(source, options.seed)
+    damage = Damage(source, problems)
+    later = output_problems(script, options)
+    model = None
+    if damage.spares_the_data:
+        try:
+            table, rows, found = load(script)
+            model, more = build(script, table, rows)
+            later += [*found, *more]
+        except ProblemError as error:
+            later += error.problems
+    stop_at([*problems, *damage.independent(later)])
+    assert model is not None, "a script without problems has a model"
+    return model
 
 
 def run(source: Source, options: RunOptions, console: Console) -> tuple[Document, str]:
     """The whole path; returns the result and the text for stdout."""
-    script = parse(source, options.seed)
-    stop_at(output_problems(script, options))
-    model = build(script, *load(script))
+    model = understand(source, options)
     made = plan(model)
     console.compile_notice()
     with Interrupt() as stop, console.progress() as progress:

@@ -43,8 +43,9 @@ def tiny_table() -> Table:
 
 def warm_up() -> None:
     """Run the tiny model through every stage."""
-    script = pipeline.parse(Source(Path("built-in"), SCRIPT))
+    script, _ = pipeline.parse(Source(Path("built-in"), SCRIPT))
     table = tiny_table()
-    model = pipeline.build(script, table, np.ones(table.rows, np.bool_))
+    model, _ = pipeline.build(script, table, np.arange(table.rows))
+    assert model is not None
     draws = pipeline.sample(pipeline.plan(model), 1, SilentProgress(), threading.Event())
     pipeline.write(pipeline.summarise(model, draws), pipeline.RunOptions())

@@ -155,7 +155,7 @@ def test_no_colour_outside_a_terminal(mlbayes, tmp_path):
 
 # ------------------------------------------------------------------ where results go
 def test_output_is_refused_before_anything_runs(mlbayes, folder, monkeypatch):
-    monkeypatch.setattr(pipeline, "load", lambda *arguments: pytest.fail("the data were read"))
+    monkeypatch.setattr(pipeline, "sample", lambda *arguments: pytest.fail("the chains were run"))
     script = folder / "model.inp"
     before = script.read_text()
     for target, message in [
@@ -217,7 +217,7 @@ def test_check_goes_on_after_a_bad_script(mlbayes, folder):
     (folder / "bad.inp").write_text("DATA: data.csv; MODEL: nothing ~ 1;")
     outcome = mlbayes("check", folder / "bad.inp", folder / "model.inp")
     assert outcome.status == ExitStatus.SCRIPT
-    assert "score ~ Intercept hours size" in outcome.out and "1 error in bad.inp" in outcome.err
+    assert "score ~ Intercept hours size" in outcome.out and "bad.inp:1:24: error:" in outcome.err
 
 
 @pytest.mark.parametrize(("stage", "word"), [("syntax", "Script"), ("graph", "Model"), ("plan", "score")])
