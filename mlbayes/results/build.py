@@ -78,8 +78,7 @@ def residual_tables(model: Model, draws: Draws) -> list[TableDraws]:
 
 def burn_in_table(rows: list[RowDraws], burn: int) -> list[Checkpoint]:
     """The highest R-hat over all rows at each checkpoint of the burn-in, and the number of its row."""
-    numbers = [i for i, row in enumerate(rows, 1) if row.values.shape[1] > 1]
-    table = rhat_table([rows[i - 1].values for i in numbers], burn)
+    table = rhat_table([row.values for row in rows], burn)
     checkpoints = []
     for k, (first, last) in enumerate(checkpoint_windows(burn)):
         column = table[:, k]
@@ -87,7 +86,7 @@ def burn_in_table(rows: list[RowDraws], burn: int) -> list[Checkpoint]:
             checkpoints.append(Checkpoint(first + 1, last, None, None))
         else:
             worst = int(np.nanargmax(column))
-            checkpoints.append(Checkpoint(first + 1, last, finite(column[worst]), numbers[worst]))
+            checkpoints.append(Checkpoint(first + 1, last, finite(column[worst]), worst + 1))
     return checkpoints
 
 
@@ -147,6 +146,6 @@ def build_document(
     )
 
 
-def parameter_draws(model: Model, draws: Draws) -> list[RowDraws]:
-    """The numbered rows with their draws, in order of printing, as saved iterations hold them."""
-    return build_tables(model, draws, Parameters(model, draws)).rows()
+def all_draws(model: Model, draws: Draws) -> AllTables:
+    """The tables as draws, for saved files: `rows()` are the columns of saved iterations."""
+    return build_tables(model, draws, Parameters(model, draws))

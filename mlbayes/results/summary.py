@@ -37,12 +37,18 @@ def finite(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
+def is_constant(draws: Array) -> bool:
+    """Are all draws equal up to rounding (a share that is 1 by definition, a correlation of fixed ones)."""
+    low, high = float(np.min(draws)), float(np.max(draws))
+    return low == high or high - low <= 1e-13 * max(abs(low), abs(high))
+
+
 def summarise_row(row: RowDraws, kept: Array, number: int) -> Row:
     """The figures of a row from its draws after burn-in, shape (chains, draws)."""
     made = Row(row.label, row.section, row.category, row.fixed, number, prior=row.prior)
     if kept.size == 0:
         return made
-    if np.ptp(kept) == 0.0:  # exact, where means and quantiles would round
+    if is_constant(kept):  # exact, where means and quantiles would round
         value = finite(kept.flat[0])
         made.estimate = made.mean = made.q025 = made.q975 = value
         made.sd = None if value is None else 0.0

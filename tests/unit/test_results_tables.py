@@ -1,0 +1,236 @@
+"""Rows and their draws: labels, order, formulas."""
+
+import math
+
+import numpy as np
+import pytest
+import synthetic
+from arviz_stats.base import array_stats
+from scipy.stats import chi2
+
+from mlbayes.model.model import Constant, Operation, ParameterReference
+from mlbayes.problems import ProblemError
+from mlbayes.results.build import all_draws, build_document
+from mlbayes.results.expressions import evaluate
+from mlbayes.results.parameters import Parameters
+from mlbayes.results.summary import chi_square_tail
+
+
+@pytest.fixture(scope="module")
+def model():
+    return synthetic.make_model()
+
+
+@pytest.fixture(scope="module")
+def draws():
+    return synthetic.make_draws()
+
+
+@pytest.fixture(scope="module")
+def document(model, draws):
+    return build_document(model, *synthetic.make_information(), draws)
+
+
+def table(document, name, kind="outcome"):
+    tables = document.outcome_tables + document.generated_tables + document.predictor_tables
+    return next(one for one in tables if one.name == name and one.kind == kind)
+
+
+def row(document, name, section, label, kind="outcome"):
+    rows = table(document, name, kind).rows
+    return next(one for one in rows if (one.section, one.label) == (section, label))
+
+
+def test_tables_stand_block_by_block(document):
+    assert [(one.block, one.kind, one.name) for one in document.outcome_tables] == [
+        ("latent.model", "latent", "f1"),
+        ("latent.model", "latent", "f2"),
+        ("latent.model", "covariance", "f1 f2"),
+        ("focal.model", "outcome", "y"),
+        ("focal.model", "conditional-effects", "y"),
+        ("focal.model", "outcome", "d2"),
+    ]
+
+
+def test_rows_of_an_outcome_with_random_effects(document):
+    assert [(one.section, one.label) for one in table(document, "y").rows] == [
+        ("Variances", "L2 : Var(Intercept)"),
+        ("Variances", "L2 : Cov(x,Intercept)"),
+        ("Variances", "L2 : Var(x)"),
+        ("Variances", "Residual Var."),
+        ("Coefficients", "Intercept"),
+        ("Coefficients", "x"),
+        ("Coefficients", "m"),
+        ("Coefficients", "x.mean[school]"),
+        ("Coefficients", "x*m"),
+        ("Standard Deviations", "L2 : SD(Intercept)"),
+        ("Standard Deviations", "L2 : Cor(x,Intercept)"),
+        ("Standard Deviations", "L2 : SD(x)"),
+        ("Standard Deviations", "Residual SD"),
+        ("Standardized Coefficients", "x"),
+        ("Standardized Coefficients", "m"),
+        ("Standardized Coefficients", "x.mean[school]"),
+        ("Standardized Coefficients", "x*m"),
+        ("Proportion Variance Explained", "by Coefficients"),
+        ("Proportion Variance Explained", "by Level-2 Random Intercepts"),
+        ("Proportion Variance Explained", "by Level-2 Random Slopes"),
+        ("Proportion Variance Explained", "by Level-1 Residual Variation"),
+    ]
+    assert table(document, "y").centered == {"Grand Mean": ["m", "x.mean[school]"], "Group Mean": ["x"]}
+
+
+def test_rows_of_predictor_models(document):
+    assert [(one.section, one.label) for one in table(document, "x", "predictor").rows] == [
+        (None, "Grand Mean"),
+        ("Level 1", "d"),
+        ("Level 1", "Residual Var."),
+        ("Level 2", "d"),
+        ("Level 2", "m"),
+        ("Level 2", "Residual Var."),
+    ]
+    assert table(document, "d", "predictor").rows[-1].label == "Tau 1"
+    assert [one.title for one in document.predictor_tables] == ["Missing predictor"] * 2 + ["Means Model"]
+
+
+def test_rows_are_numbered_in_order_of_printing_without_conditional_effects(document, model, draws):
+    tables = document.outcome_tables + document.generated_tables + document.predictor_tables
+    numbers = [one.number for made in tables for one in made.rows if made.kind != "conditional-effects"]
+    assert numbers == list(range(1, len(numbers) + 1))
+    assert len(numbers) == len(all_draws(model, draws).rows())
+    assert {one.number for made in tables for one in made.rows if made.kind == "conditional-effects"} == {0}
+
+
+def test_figures_of_a_coefficient_come_from_the_draws_after_burn_in(document, draws):
+    kept = draws.equations[2].coefficients[:, synthetic.BURN :, 1]
+    found = row(document, "y", "Coefficients", "x")
+    assert found.estimate == pytest.approx(np.median(kept))
+    assert found.mean == pytest.approx(kept.mean())
+    assert found.sd == pytest.approx(kept.std(ddof=1))
+    assert (found.q025, found.q975) == pytest.approx(tuple(np.quantile(kept, [0.025, 0.975])))
+    assert found.chisq == pytest.approx((kept.mean() / kept.std(ddof=1)) ** 2)
+    assert found.pvalue == pytest.approx(chi2.sf(found.chisq, 1))
+    assert found.neff == pytest.approx(array_stats.ess(kept, method="mean"))
+    assert found.rhat == pytest.approx(array_stats.rhat(kept, method="rank"))
+
+
+def test_only_coefficients_and_their_like_are_tested(document):
+    tested = {one.section for one in table(document, "y").rows if one.chisq is not None}
+    assert tested == {"Coefficients", "Standardized Coefficients"}
+    assert all(one.chisq is not None for one in table(document, "f1 f2", "covariance").rows)
+    assert all(one.chisq is not None for one in table(document, "", "generated").rows)
+
+
+def test_explained_variance_and_standardized_coefficients(document, draws):
+    y = draws.equations[2]
+    total = y.explained + y.random[0].intercepts + y.random[0].slopes + y.residual
+    kept = slice(synthetic.BURN, None)
+    share = (y.random[0].slopes / total)[:, kept]
+    found = row(document, "y", "Proportion Variance Explained", "by Level-2 Random Slopes")
+    assert found.estimate == pytest.approx(np.median(share))
+    standardized = (y.coefficients[..., 2] * 2.0 / np.sqrt(total))[:, kept]
+    assert row(document, "y", "Standardized Coefficients", "m").mean == pytest.approx(standardized.mean())
+    shares = [one.mean for one in table(document, "y").rows if one.section == "Proportion Variance Explained"]
+    assert sum(shares) == pytest.approx(1.0)
+
+
+def test_a_fixed_latent_intercept_is_not_standardized(document):
+    labels = [one.label for one in table(document, "d2").rows if one.section == "Standardized Coefficients"]
+    assert labels == ["y"]
+    loading = row(document, "d2", "Coefficients", "f1")
+    assert loading.fixed and loading.estimate == 1.0
+
+
+def test_constants_have_no_effective_size(document):
+    residual = row(document, "d2", "Variances", "Residual Var.")
+    assert (residual.estimate, residual.sd, residual.neff) == (1.0, 0.0, None)
+    assert not residual.fixed
+    share = row(document, "f1", "Proportion Variance Explained", "by Residual Variation", "latent")
+    assert (share.estimate, share.sd, share.neff) == (1.0, 0.0, None)
+    # Constant up to rounding: the correlation of the random effects was made to be 0.2.
+    assert row(document, "y", "Standard Deviations", "L2 : Cor(x,Intercept)").sd == 0.0
+
+
+def test_covariance_is_correlation_times_standard_deviations(document, draws):
+    values = draws.parameters["rho"] * np.sqrt(draws.equations[0].residual * draws.equations[1].residual)
+    found = row(document, "f1 f2", "Covariances", "Cov(f1,f2)", "covariance")
+    assert found.mean == pytest.approx(values[:, synthetic.BURN :].mean())
+
+
+def test_phantom_variables_show_correlations_without_tests(draws):
+    model = synthetic.make_model(frozenset({"use_phantom"}))
+    found = build_document(model, *synthetic.make_information(), draws)
+    phantom = next(one for one in found.outcome_tables if one.kind == "phantom")
+    assert [(one.label, one.chisq) for one in phantom.rows] == [("f1 <-> f2", None)]
+
+
+def test_conditional_effects(document, draws):
+    effects = next(one for one in document.outcome_tables if one.kind == "conditional-effects")
+    b = draws.equations[2].coefficients[:, synthetic.BURN :]
+    assert [(one.section, one.label) for one in effects.rows[:2]] == [
+        ("x | m @ +1 SD", "Intercept"),
+        ("x | m @ +1 SD", "Slope"),
+    ]
+    assert effects.rows[0].mean == pytest.approx((b[..., 0] + 4.0 * b[..., 2]).mean())
+    assert effects.rows[5].mean == pytest.approx((b[..., 1] - 4.0 * b[..., 4]).mean())
+
+
+def test_burn_in_table_shows_the_highest_rhat_and_its_row(document, model, draws):
+    rows = all_draws(model, draws).rows()
+    last = document.psr[-1]
+    assert (last.first, last.last) == (101, 200)
+    windows = [one.values[:, 100:200] for one in rows]
+    values = [array_stats.rhat(one) if one.size and np.ptp(one) > 0.0 else 0.0 for one in windows]
+    assert last.parameter == 1 + int(np.argmax(values))
+    assert last.rhat == pytest.approx(max(values))
+
+
+def test_information_criteria(document, draws):
+    units = draws.monitors.conditional
+    lppd = units.log_mean_exp.sum()
+    assert document.fit.conditional_waic == pytest.approx(-2 * (lppd - units.variance.sum()))
+    assert document.fit.conditional_dic == pytest.approx(-4 * units.mean.sum() + 2 * lppd)
+
+
+def test_wald_test(document, draws):
+    b = draws.equations[2].coefficients[:, synthetic.BURN :].reshape(-1, 5)
+    constrained = np.column_stack((b[:, 1], b[:, 2] - b[:, 3]))
+    mean, covariance = constrained.mean(axis=0), np.cov(constrained.T)
+    found = document.fit.wald[0]
+    assert found.statistic == pytest.approx(mean @ np.linalg.inv(covariance) @ mean)
+    assert found.df == 2
+    assert found.p == pytest.approx(chi2.sf(found.statistic, 2))
+
+
+@pytest.mark.parametrize("df", [1, 2, 3, 4, 7, 20])
+def test_tail_of_chi_square(df):
+    for x in (0.0, 1e-8, 0.5, 3.0, 25.0, 200.0):
+        assert chi_square_tail(x, df) == pytest.approx(chi2.sf(x, df), rel=1e-12)
+
+
+def test_expressions_of_parameters():
+    values = {"a": np.array([[1.0, 4.0]]), "b": np.array([[0.5, -0.5]])}
+    a, b = ParameterReference("a"), ParameterReference("b")
+
+    def value(operator, *arguments):
+        return evaluate(Operation(operator, arguments), values.__getitem__).tolist()
+
+    assert value("sqrt", a) == [[1.0, 2.0]]
+    assert value("min", a, b, Constant(0.0)) == [[0.0, -0.5]]
+    assert value("ifelse", Operation(">", (b, Constant(0.0))), a, b) == [[1.0, -0.5]]
+    assert value("phi", Constant(0.0)) == [[0.5]]
+    assert value("normal_pdf", Constant(0.0)) == [[pytest.approx(1 / math.sqrt(2 * math.pi))]]
+    assert math.isnan(value("ln", Operation("neg", (a,)))[0][0])
+
+
+def test_an_unknown_parameter_is_a_problem(model, draws):
+    with pytest.raises(ProblemError, match="z.totalvar"):
+        Parameters(model, draws).find("z.totalvar")
+
+
+def test_a_run_that_was_interrupted_in_burn_in_still_has_a_document(model):
+    full = synthetic.make_draws(complete=False)
+    object.__setattr__(full, "kept", 0)
+    object.__setattr__(full, "burn", synthetic.BURN + synthetic.KEPT)
+    found = build_document(model, *synthetic.make_information(), full)
+    assert not found.complete
+    assert row(found, "y", "Coefficients", "x").estimate is None
