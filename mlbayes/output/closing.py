@@ -20,12 +20,18 @@ def warning_lines(document: Document) -> list[str]:
 
 
 def fit_lines(document: Document) -> list[str]:
-    """MODEL FIT: information criteria and Wald tests."""
+    """MODEL FIT: information criteria and Wald tests, where there are any."""
     fit = document.fit
-    lines = ["MODEL FIT:", "", "  INFORMATION CRITERIA"]
+    found = []
     if fit.marginal_dic is not None or fit.marginal_waic is not None:
-        lines += criteria("Marginal Likelihood", fit.marginal_dic, fit.marginal_waic)
-    lines += criteria("Conditional Likelihood", fit.conditional_dic, fit.conditional_waic)
+        found += criteria("Marginal Likelihood", fit.marginal_dic, fit.marginal_waic)
+    if fit.conditional_dic is not None or fit.conditional_waic is not None:
+        found += criteria("Conditional Likelihood", fit.conditional_dic, fit.conditional_waic)
+    if not (found or fit.wald):
+        return []
+    lines = ["MODEL FIT:"]
+    if found:
+        lines += ["", "  INFORMATION CRITERIA", *found]
     if fit.wald:
         lines += ["", "  WALD TESTS"]
         for i, test in enumerate(fit.wald, 1):

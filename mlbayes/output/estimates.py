@@ -34,8 +34,9 @@ def basis(iterations: int, chains: int) -> list[str]:
 
 
 def outcome_lines(document: Document) -> list[str]:
-    """OUTCOME MODEL ESTIMATES."""
-    return part("OUTCOME MODEL ESTIMATES:", document.outcome_tables, document)
+    """OUTCOME MODEL ESTIMATES, if any."""
+    tables = document.outcome_tables
+    return part("OUTCOME MODEL ESTIMATES:", tables, document) if tables else []
 
 
 def generated_lines(document: Document) -> list[str]:
@@ -105,7 +106,7 @@ def heading(section: str) -> str:
 
 def indent_of(item: Row, table: Table) -> int:
     """The grand mean stands flush left, all other rows are indented."""
-    return 0 if table.kind in ("predictor", "means") and item.section is None else 2
+    return 0 if table.kind in ("predictor", "means", "fcs") and item.section is None else 2
 
 
 def conditional_body(table: Table, mcse: bool) -> list[str]:

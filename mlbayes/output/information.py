@@ -76,7 +76,9 @@ def numbered_group(title: str, texts: list[str]) -> list[str]:
 
 
 def block_lines(blocks: list[Block]) -> list[str]:
-    """The models, block by block, numbered throughout."""
+    """The models, block by block, numbered throughout; nothing when there are none."""
+    if not blocks:
+        return []
     lines = ["", "  MODELS"]
     count = 1
     for i, block in enumerate(blocks):

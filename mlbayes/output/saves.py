@@ -42,7 +42,8 @@ class Results:
     """What saved files are made of.
 
     `rows`: the numbered rows with their draws.  `conditional`: tables of conditional effects.  `psr`: R-hats
-    of the burn-in, (rows, 20).  `missing`: how a missing cell is written.  `names_wanted`: in `.dat` files too.
+    of the burn-in, (rows, 20).  `missing`: how a missing cell is written.  `names_wanted`: in `.dat` files,
+    which have no header otherwise.
     """
 
     document: Document

@@ -16,8 +16,9 @@ def options(model: Model) -> dict[str, str | dict[str, str]]:
     """Label -> text, or a group of such pairs, in order of printing."""
     chosen = next((name for name in PRIORS if name in model.settings.options), "prior2")
     covariances, variances = PRIORS[chosen]
+    method = "Fully conditional specification" if model.imputation else "Fully Bayesian model-based"
     made: dict[str, str | dict[str, str]] = {
-        "Imputation method": "Fully Bayesian model-based",
+        "Imputation method": method,
         "MCMC algorithm": "Gibbs sampler with collapsed, interweaved and Metropolis steps",
         "Default Priors": {
             "Coefficients": "N(0.0, Inf)",

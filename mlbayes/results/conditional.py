@@ -7,10 +7,9 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from mlbayes.model.model import At, Centring, ConditionalEffect, Equation, Model, ModeratorSpec
+from mlbayes.model.model import At, Centring, ConditionalEffect, Equation, Form, Model, ModeratorSpec
 from mlbayes.results.draws import EquationDraws, ModeratorDraws
 from mlbayes.results.rows import RowDraws, TableDraws
-from mlbayes.results.variances import is_intercept
 
 Array = NDArray[np.float64]
 
@@ -33,6 +32,16 @@ def point_labels(moderator: ModeratorSpec, count: int) -> tuple[str, ...]:
     return tuple(f"{value:g}" for value in moderator.values[:count])
 
 
+def is_possible(moderators: tuple[ModeratorSpec, ...], choice: tuple[int, ...]) -> bool:
+    """Can the chosen values occur together: of the dummy codes of a nominal variable only one can be 1."""
+    ones = [
+        spec.reference.variable
+        for spec, k in zip(moderators, choice, strict=True)
+        if spec.reference.form is Form.DUMMY and spec.at is At.CODES and spec.values[k] == 1.0
+    ]
+    return len(ones) == len(set(ones))
+
+
 def weighted_sum(
     entries: tuple[tuple[int, tuple[int, ...]], ...], coefficients: Array, points: tuple[Array, ...]
 ) -> Array:
@@ -53,21 +62,18 @@ def conditional_table(
     moderators: tuple[ModeratorDraws, ...],
 ) -> TableDraws:
     """The table of a conditional effect: intercept and slope for each combination of moderator values."""
-    intercepts = effect.intercepts
-    present = {term for term, _ in intercepts}
-    for k, term in enumerate(equation.terms):
-        if is_intercept(term) and k not in present:
-            intercepts = ((k, ()), *intercepts)
     labels = [
         point_labels(spec, drawn.points.shape[-1])
         for spec, drawn in zip(effect.moderators, moderators, strict=True)
     ]
     rows = []
     for choice in product(*(range(len(names)) for names in labels)):
+        if not is_possible(effect.moderators, choice):
+            continue
         held = [f"{spec.label} @ {labels[m][choice[m]]}" for m, spec in enumerate(effect.moderators)]
         section = f"{effect.focal_label} | {', '.join(held)}"
         points = tuple(drawn.points[..., choice[m]] for m, drawn in enumerate(moderators))
-        intercept = weighted_sum(intercepts, draws.coefficients, points)
+        intercept = weighted_sum(effect.intercepts, draws.coefficients, points)
         slope = weighted_sum(effect.slopes, draws.coefficients, points)
         rows.append(RowDraws("Intercept", intercept, section, tested=True))
         rows.append(RowDraws("Slope", slope, section, tested=True))

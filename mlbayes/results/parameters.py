@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from mlbayes.model.model import CovarianceBlock, Model
+from mlbayes.model.model import CovarianceBlock, Distribution, Model
 from mlbayes.problems import Problem, ProblemError
 from mlbayes.results.draws import Draws
 from mlbayes.results.expressions import evaluate
@@ -42,7 +42,8 @@ class Parameters:
     def variance(self, variable: str, part: str, name: str) -> Array:
         """`totalvar`, `coefvar` or `residvar` of an outcome."""
         for equation, drawn in zip(self.model.equations, self.draws.equations, strict=True):
-            if variable in (equation.title, equation.outcome):
+            of_variance = equation.distribution is Distribution.LOG_VARIANCE
+            if variable == equation.outcome and not of_variance:
                 parts = outcome_variances(equation, drawn)
                 found = {"totalvar": parts.total, "coefvar": parts.explained, "residvar": parts.residual}
                 if part in found:

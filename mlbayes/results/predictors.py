@@ -19,8 +19,10 @@ def predictor_table(predictor: PredictorModel, draws: PredictorDraws, model: Mod
         rows.append(RowDraws("Tau 1", constant(0.0), "Thresholds"))
     if predictor.means_only:
         return TableDraws("means", "Means Model", predictor.variable, rows, notes=[MEANS_NOTE])
-    title = "Missing predictor" if variable.incomplete else "Complete predictor"
-    return TableDraws("predictor", title, predictor.variable, rows)
+    state = "Missing" if variable.incomplete else "Complete"
+    if model.imputation:
+        return TableDraws("fcs", f"{state} variable", predictor.variable, rows)
+    return TableDraws("predictor", f"{state} predictor", predictor.variable, rows)
 
 
 def part_rows(predictor: PredictorModel, draws: PredictorDraws) -> Iterator[RowDraws]:

@@ -56,5 +56,5 @@ def is_latent_intercept(term: EquationTerm, equation: Equation, model: Model) ->
         and model.variables[reference.variable].role is Role.LATENT
         and reference.level > equation.level
         and model.parameters[term.coefficient].fixed == 1.0
-        and not any(is_intercept(other) for other in equation.terms)
+        and not any(is_intercept(other) and not other.hidden for other in equation.terms)
     )

@@ -3,7 +3,6 @@
 import dataclasses
 import importlib.util
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -17,7 +16,7 @@ from mlbayes.output.json_file import document_from_json, document_to_json
 from mlbayes.output.report import render_data_information, render_model_information, render_report
 from mlbayes.results import schema
 from mlbayes.results.build import build_document
-from mlbayes.results.document import Row, SavedOrder, Table
+from mlbayes.results.document import Fit, Row, SavedOrder, Table
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "synthetic_report.txt"
 SHARED = Path(__file__).parents[2].parent / "shared" / "conformance" / "blimpout.py"
@@ -44,6 +43,22 @@ def blimpout():
     return module
 
 
+def imputation_only(document):
+    tables = [
+        dataclasses.replace(table, kind="fcs", title="Complete variable")
+        for table in document.predictor_tables
+    ]
+    return dataclasses.replace(
+        document,
+        model=dataclasses.replace(document.model, models=[], generated=[]),
+        fit=Fit(),
+        residual_correlations=[],
+        outcome_tables=[],
+        generated_tables=[],
+        predictor_tables=tables,
+    )
+
+
 def all_tables(document):
     return [
         *document.residual_correlations,
@@ -53,15 +68,13 @@ def all_tables(document):
     ]
 
 
-def test_report_is_as_before(document):
-    """MLBAYES_UPDATE_GOLDEN=1 pytest writes the expected text anew; read the difference."""
-    report = render_report(document)
-    if os.environ.get("MLBAYES_UPDATE_GOLDEN"):
-        GOLDEN.write_text(report, encoding="ascii")
-    assert report == GOLDEN.read_text(encoding="ascii")
+def test_report_is_as_before(document, golden):
+    golden(GOLDEN, render_report(document))
 
 
-@pytest.mark.parametrize("change", ["none", "interrupted", "phantom", "one chain", "two moderators"])
+@pytest.mark.parametrize(
+    "change", ["none", "interrupted", "phantom", "one chain", "two moderators", "fcs", "nominal"]
+)
 def test_every_line_is_understood_and_every_row_comes_back(document, change):
     reader = blimpout()
     if change == "interrupted":
@@ -71,6 +84,17 @@ def test_every_line_is_understood_and_every_row_comes_back(document, change):
     if change == "phantom":
         model = synthetic.make_model(frozenset({"use_phantom"}))
         document = build_document(model, *synthetic.make_information(), synthetic.make_draws())
+    if change == "fcs":
+        document = imputation_only(document)
+    if change == "nominal":
+        rows = [
+            Row(label, section, f"n.{code}", estimate=1.0, sd=1.0)
+            for code in (2, 3)
+            for section in ("Coefficients", "Odds Ratio")
+            for label in ("Intercept", "x")
+        ]
+        nominal = Table("outcome", "Outcome Variable", "logit(n)", rows=rows)
+        document = dataclasses.replace(document, outcome_tables=[nominal])
     if change == "two moderators":
         section = "a_long_focal | moderator @ Mean + 1 SD, other @ 0"
         rows = [Row(label, section, estimate=1.0, sd=1.0) for label in ("Intercept", "Slope")]
@@ -86,8 +110,8 @@ def test_every_line_is_understood_and_every_row_comes_back(document, change):
     assert summaries == len(document.summaries)
     for mine, theirs in zip(all_tables(document), parsed["tables"], strict=True):
         assert (mine.kind, mine.name) == (theirs["kind"], theirs["name"])
-        assert [(r.section, r.label.replace(" ", ""), r.fixed) for r in mine.rows] == [
-            (r["section"], r["parameter"].replace(" ", ""), r["fixed"]) for r in theirs["rows"]
+        assert [(r.category, r.section, r.label.replace(" ", ""), r.fixed) for r in mine.rows] == [
+            (r["category"], r["section"], r["parameter"].replace(" ", ""), r["fixed"]) for r in theirs["rows"]
         ]
         for ours, read in zip(mine.rows, theirs["rows"], strict=True):
             assert read["estimate"] == pytest.approx(ours.estimate, abs=6e-4, rel=1e-3)
@@ -178,12 +202,9 @@ def test_json_follows_its_schema(document):
         validator.validate({**json.loads(document_to_json(document)), "surplus": 1})
 
 
-def test_schema_file_is_that_of_the_dataclasses():
-    """MLBAYES_UPDATE_GOLDEN=1 pytest writes the file anew; raise VERSION when the meaning changes."""
-    text = json.dumps(schema.document_schema(), indent=2) + "\n"
-    if os.environ.get("MLBAYES_UPDATE_GOLDEN"):
-        SCHEMA.write_text(text, encoding="ascii")
-    assert SCHEMA.read_text(encoding="utf-8") == text
+def test_schema_file_is_that_of_the_dataclasses(golden):
+    """When it differs, raise VERSION if the meaning changed, and write the file anew with --update-golden."""
+    golden(SCHEMA, json.dumps(schema.document_schema(), indent=2) + "\n")
 
 
 @pytest.mark.parametrize("text", ["[]", "{}", '{"version": "0.0"}'])

@@ -1,5 +1,6 @@
 """Rows and their draws: labels, order, formulas."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -8,10 +9,21 @@ import synthetic
 from arviz_stats.base import array_stats
 from scipy.stats import chi2
 
-from mlbayes.model.model import Constant, Operation, ParameterReference
+from mlbayes.model.model import (
+    At,
+    Constant,
+    Distribution,
+    Form,
+    ModeratorSpec,
+    Operation,
+    ParameterReference,
+    Reference,
+)
 from mlbayes.problems import ProblemError
 from mlbayes.results.build import all_draws, build_document
+from mlbayes.results.conditional import is_possible
 from mlbayes.results.expressions import evaluate
+from mlbayes.results.outcomes import outcome_table
 from mlbayes.results.parameters import Parameters
 from mlbayes.results.summary import chi_square_tail
 
@@ -234,3 +246,59 @@ def test_a_run_that_was_interrupted_in_burn_in_still_has_a_document(model):
     found = build_document(model, *synthetic.make_information(), full)
     assert not found.complete
     assert row(found, "y", "Coefficients", "x").estimate is None
+
+
+def test_only_one_dummy_code_of_a_nominal_moderator_is_1():
+    specs = tuple(
+        ModeratorSpec(Reference("n", 1, Form.DUMMY, code), At.CODES, f"n.{code}", (0.0, 1.0))
+        for code in (2, 3)
+    )
+    assert [is_possible(specs, choice) for choice in ((0, 0), (0, 1), (1, 0), (1, 1))] == [True] * 3 + [False]
+
+
+def test_binary_logit_rows(draws):
+    model = synthetic.make_model()
+    probit = model.equations[3]
+    logit = dataclasses.replace(probit, distribution=Distribution.LOGIT, title="logit(d2)")
+    found = outcome_table(logit, draws.equations[3], model)
+    assert [(one.section, one.label, one.tested) for one in found.rows] == [
+        ("Coefficients", "f1", True),
+        ("Coefficients", "y", True),
+        ("Odds Ratio", "f1", False),
+        ("Odds Ratio", "y", False),
+        ("Proportion Variance Explained", "by Coefficients", False),
+        ("Proportion Variance Explained", "by Residual Variation", False),
+    ]
+
+
+def test_a_modelled_variance_has_no_residual_deviation(draws):
+    model = synthetic.make_model()
+    variance = dataclasses.replace(
+        model.equations[0], distribution=Distribution.LOG_VARIANCE, title="var(f1)", residual=None
+    )
+    model = dataclasses.replace(model, equations=(*model.equations, variance))
+    labels = [one.label for one in outcome_table(model.equations[0], draws.equations[0], model).rows]
+    assert labels == ["Mean Residual Var.", "Intercept", "by Coefficients", "by Residual Variation"]
+    rows = outcome_table(variance, draws.equations[0], model).rows
+    assert [(one.section, one.label) for one in rows] == [("Coefficients", "Intercept")]
+
+
+def test_names_of_nominal_outcomes_group_the_rows(draws):
+    model = synthetic.make_model()
+    y = model.equations[2]
+    terms = tuple(dataclasses.replace(term, category=2 + k // 3) for k, term in enumerate(y.terms))
+    nominal = dataclasses.replace(y, distribution=Distribution.MULTINOMIAL, terms=terms, random=())
+    y_draws = dataclasses.replace(draws.equations[2], random=())
+    found = [(one.category, one.section) for one in outcome_table(nominal, y_draws, model).rows]
+    assert list(dict.fromkeys(found)) == [
+        ("y.2", "Coefficients"),
+        ("y.2", "Odds Ratio"),
+        ("y.3", "Coefficients"),
+        ("y.3", "Odds Ratio"),
+    ]
+
+
+def test_imputation_without_a_model_has_tables_of_variables(draws):
+    model = dataclasses.replace(synthetic.make_model(), imputation=True)
+    found = build_document(model, *synthetic.make_information(), draws)
+    assert (found.predictor_tables[0].kind, found.predictor_tables[0].title) == ("fcs", "Missing variable")
