@@ -131,7 +131,7 @@ def checked_text(source: Source, stage: str | None) -> str:
         script, problems = pipeline.parse(source)
         pipeline.stop_at(problems)
         return show(script)
-    model = pipeline.understand(source)
+    model, _ = pipeline.understand(source)
     if stage == "graph":
         from mlbayes.show import show
 
@@ -162,7 +162,7 @@ def explained_text(source: Source) -> str:
     from mlbayes import pipeline
     from mlbayes.model.describe import explain
 
-    model = pipeline.understand(source)
+    model, _ = pipeline.understand(source)
     return "\n\n".join((explain(model).strip("\n"), pipeline.plan(model).describe().strip("\n")))
 
 

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlbayes.console import Console, Interrupt, Progress
-from mlbayes.files import target_problems, write_text
 from mlbayes.problems import Problem, ProblemError
 from mlbayes.source import Source
 
@@ -121,29 +120,41 @@ def summarise(model: Model, draws: Draws) -> Document:
 
 
 def write(document: Document, options: RunOptions) -> str:
-    """Write the files that were asked for; return the report if it belongs on stdout."""
+    """Write the report and the JSON file; return the report if it belongs on stdout."""
+    from mlbayes.output.atomic import write_bytes
+    from mlbayes.output.json_file import document_to_json
     from mlbayes.output.report import render_report
 
     report = render_report(document)
     if options.json is not None:
-        from mlbayes.output.json_file import document_to_json
-
-        write_text(options.json, document_to_json(document))
+        write_bytes(options.json, [document_to_json(document).encode()])
     if options.output is None:
         return report
-    write_text(options.output, report)
+    write_bytes(options.output, [report.encode()])
     return ""
 
 
+def save(model: Model, table: Table, draws: Draws, document: Document, options: RunOptions) -> None:
+    """Write the files of SAVE."""
+    from mlbayes.output.atomic import Place
+    from mlbayes.output.gather import gather
+    from mlbayes.output.saves import write_saves
+
+    if model.settings.saves:
+        script = model.source.path
+        place = Place(script.parent, (script, table.path), options.allow_outside)
+        write_saves(model.settings.saves, gather(model, table, draws, document), place)
+
+
 # ------------------------------------------------------------------ the path
-def understand(source: Source, options: RunOptions = DEFAULTS) -> Model:
-    """From the text to the model; reports at once what all these stages found."""
+def understand(source: Source, options: RunOptions = DEFAULTS) -> tuple[Model, Table]:
+    """From the text to the model and its data; reports at once what all these stages found."""
     from mlbayes.language.recovery import Damage
 
     script, problems = parse(source, options.seed)
     damage = Damage(source, problems)
     later = output_problems(script, options)
-    model = None
+    model, table = None, None
     if damage.spares_the_data:
         try:
             table, rows, found = load(script)
@@ -152,13 +163,13 @@ def understand(source: Source, options: RunOptions = DEFAULTS) -> Model:
         except ProblemError as error:
             later += error.problems
     stop_at([*problems, *damage.independent(later)])
-    assert model is not None, "a script without problems has a model"
-    return model
+    assert model is not None and table is not None, "a script without problems has a model"
+    return model, table
 
 
 def run(source: Source, options: RunOptions, console: Console) -> tuple[Document, str]:
     """The whole path; returns the result and the text for stdout."""
-    model = understand(source, options)
+    model, table = understand(source, options)
     made = plan(model)
     console.compile_notice()
     with Interrupt() as stop, console.progress() as progress:
@@ -166,6 +177,7 @@ def run(source: Source, options: RunOptions, console: Console) -> tuple[Document
     if not draws.kept:
         raise KeyboardInterrupt  # in the burn-in: there is nothing to report
     document = summarise(model, draws)
+    save(model, table, draws, document, options)
     return document, write(document, options)
 
 
@@ -184,10 +196,26 @@ def data_path(script: Script) -> Path:
 
 
 def output_problems(script: Script, options: RunOptions) -> list[Problem]:
-    """What would keep the report from being written, found before anything runs."""
-    inputs = [script.source.path, *([data_path(script)] if script.data else [])]
-    targets = [path for path in (options.output, options.json) if path is not None]
-    return [problem for path in targets for problem in target_problems(path, inputs)]
+    """What would keep the results from being written, found before anything runs."""
+    from mlbayes.output.atomic import Place
+
+    inputs = input_paths(script)
+    here = Place(Path(), inputs, allow_outside=True)
+    beside = Place(script.source.path.parent, inputs, options.allow_outside)
+    wanted = [(here, str(path)) for path in (options.output, options.json) if path is not None]
+    wanted += [(beside, save.file.text.replace("*", "1")) for save in script.save]
+    problems = []
+    for place, name in wanted:
+        try:
+            place.target(name)
+        except ProblemError as error:
+            problems += error.problems
+    return problems
+
+
+def input_paths(script: Script) -> tuple[Path, ...]:
+    """The files of a run that must never be written to."""
+    return (script.source.path, data_path(script)) if script.data else (script.source.path,)
 
 
 def processors() -> int:
