@@ -146,6 +146,6 @@ def build_document(
     )
 
 
-def all_draws(model: Model, draws: Draws) -> AllTables:
-    """The tables as draws, for saved files: `rows()` are the columns of saved iterations."""
-    return build_tables(model, draws, Parameters(model, draws))
+def parameter_draws(model: Model, draws: Draws) -> list[RowDraws]:
+    """The numbered rows with their draws, in order of printing, as saved iterations hold them."""
+    return build_tables(model, draws, Parameters(model, draws)).rows()

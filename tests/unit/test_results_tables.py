@@ -20,7 +20,7 @@ from mlbayes.model.model import (
     Reference,
 )
 from mlbayes.problems import ProblemError
-from mlbayes.results.build import all_draws, build_document
+from mlbayes.results.build import build_document, parameter_draws
 from mlbayes.results.conditional import is_possible
 from mlbayes.results.expressions import evaluate
 from mlbayes.results.outcomes import outcome_table
@@ -108,7 +108,7 @@ def test_rows_are_numbered_in_order_of_printing_without_conditional_effects(docu
     tables = document.outcome_tables + document.generated_tables + document.predictor_tables
     numbers = [one.number for made in tables for one in made.rows if made.kind != "conditional-effects"]
     assert numbers == list(range(1, len(numbers) + 1))
-    assert len(numbers) == len(all_draws(model, draws).rows())
+    assert len(numbers) == len(parameter_draws(model, draws))
     assert {one.number for made in tables for one in made.rows if made.kind == "conditional-effects"} == {0}
 
 
@@ -187,7 +187,7 @@ def test_conditional_effects(document, draws):
 
 
 def test_burn_in_table_shows_the_highest_rhat_and_its_row(document, model, draws):
-    rows = all_draws(model, draws).rows()
+    rows = parameter_draws(model, draws)
     last = document.psr[-1]
     assert (last.first, last.last) == (101, 200)
     windows = [one.values[:, 100:200] for one in rows]

@@ -11,7 +11,8 @@ from mlbayes.output.atomic import Place, write_bytes
 from mlbayes.output.columns import Format, cells, table_text, whole_columns
 from mlbayes.output.saves import Imputations, Results, write_saves, write_table
 from mlbayes.problems import ProblemError, ProblemKind
-from mlbayes.results.build import all_draws, build_document
+from mlbayes.results.build import build_document, parameter_draws
+from mlbayes.results.conditional import conditional_tables
 from mlbayes.results.rhat import rhat_table
 
 NAMES = ["id", "y", "x"]
@@ -22,15 +23,15 @@ BLOCK = np.array([[1.0, 2.5, np.nan], [2.0, -0.125, 3.0], [30.0, 1234.56789, 0.0
 def results():
     model, draws = synthetic.make_model(), synthetic.make_draws()
     document = build_document(model, *synthetic.make_information(), draws)
-    tables = all_draws(model, draws)
+    rows = parameter_draws(model, draws)
     imputations = Imputations(NAMES, [BLOCK, BLOCK + 0.5], original=BLOCK, mean=BLOCK, variance=BLOCK)
     return Results(
         document,
         draws.burn,
         draws.kept,
-        rows=tables.rows(),
-        conditional=[table for table in tables.outcomes if table.kind == "conditional-effects"],
-        psr=rhat_table([row.values for row in tables.rows()], draws.burn),
+        rows=rows,
+        conditional=conditional_tables(2, model, draws.equations[2], draws.moderators),
+        psr=rhat_table([row.values for row in rows], draws.burn),
         imputations=imputations,
         missing="999",
     )
