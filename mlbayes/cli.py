@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlbayes import __version__
-from mlbayes.problems import ExitStatus, ProblemError, printable
+from mlbayes.problems import ExitStatus, ProblemError, printable, render
 
 if TYPE_CHECKING:
     from mlbayes.model.model import Model
@@ -158,12 +158,16 @@ def do_explain(options: argparse.Namespace) -> ExitStatus:
 
 
 def explained_text(source: Source) -> str:
-    """What `explain` prints of a script."""
+    """What `explain` prints of a script; a model that cannot be run yet is explained all the same."""
     from mlbayes import pipeline
     from mlbayes.model.describe import explain
 
     model, _ = pipeline.understand(source)
-    return "\n\n".join((explain(model).strip("\n"), pipeline.plan(model).describe().strip("\n")))
+    try:
+        sampling = pipeline.plan(model).describe()
+    except ProblemError as error:
+        sampling = "\n".join(["Sampling", *(render(problem, source) for problem in error.problems)])
+    return "\n\n".join((explain(model).strip("\n"), sampling.strip("\n")))
 
 
 # ------------------------------------------------------------------ scripts and their problems

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mlbayes.data.table import Table
     from mlbayes.language.nodes import Script
     from mlbayes.model.model import Model
-    from mlbayes.plan.plan import Plan
+    from mlbayes.plan.choose import PlannedModel
     from mlbayes.results.document import Document
     from mlbayes.results.draws import Draws
 
@@ -94,16 +94,14 @@ def build(script: Script, table: Table, rows: NDArray[np.int64]) -> tuple[Model 
     return build_model(script, table, rows)
 
 
-def plan(model: Model) -> Plan:
-    """The order of sampling steps."""
+def plan(model: Model) -> PlannedModel:
+    """The steps that draw everything unknown, in order."""
     from mlbayes.plan.choose import make_plan
 
-    made = make_plan(model)
-    stop_at(made.problems)
-    return made
+    return make_plan(model)
 
 
-def sample(made: Plan, threads: int, progress: Progress, stop: threading.Event) -> Draws:
+def sample(made: PlannedModel, threads: int, progress: Progress, stop: threading.Event) -> Draws:
     """The draws of all chains; fewer than asked for, and marked so, once `stop` is set."""
     from mlbayes.engine.chains import run_chains
 

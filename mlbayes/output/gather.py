@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from mlbayes.data.table import Table
 from mlbayes.model.model import Model
 from mlbayes.output.saves import Imputations, Results
-from mlbayes.results.build import all_draws
+from mlbayes.results.build import parameter_draws
+from mlbayes.results.conditional import conditional_tables
 from mlbayes.results.document import Document, SavedOrder
 from mlbayes.results.draws import Draws
 from mlbayes.results.rhat import rhat_table
@@ -19,14 +20,18 @@ def gather(
     model: Model, table: Table, draws: Draws, document: Document, imputations: Imputations | None = None
 ) -> Results:
     """Everything that a file of SAVE may hold."""
-    tables = all_draws(model, draws)
-    rows = tables.rows()
+    rows = parameter_draws(model, draws)
+    conditional = [
+        made
+        for k, equation in enumerate(draws.equations)
+        for made in conditional_tables(k, model, equation, draws.moderators)
+    ]
     return Results(
         document=document,
         burn=draws.burn,
         kept=draws.kept,
         rows=rows,
-        conditional=[made for made in tables.outcomes if made.kind == "conditional-effects"],
+        conditional=conditional,
         psr=rhat_table([row.values for row in rows], draws.burn),
         imputations=imputations,
         missing=table.missing_codes[0] if table.missing_codes else "NA",

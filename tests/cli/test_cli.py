@@ -233,6 +233,15 @@ def test_explain(mlbayes, folder):
     assert "hours" in outcome.out and "grand mean" in outcome.out
 
 
+def test_what_cannot_be_run_yet_is_explained_all_the_same(mlbayes, folder, monkeypatch):
+    problem = Problem("covariances cannot be run yet", kind=ProblemKind.UNSUPPORTED)
+    monkeypatch.setattr(pipeline, "plan", problem_stage(problem))
+    outcome = mlbayes("explain", folder / "model.inp")
+    assert outcome.status == 0 and "Variables" in outcome.out
+    assert outcome.out.endswith("error: covariances cannot be run yet\n")
+    assert mlbayes(folder / "model.inp").status == ExitStatus.SCRIPT
+
+
 def test_run_writes_the_report(mlbayes, folder):
     printed = mlbayes(folder / "model.inp", "--quiet", "--threads", "1")
     assert printed.status == 0, printed.err

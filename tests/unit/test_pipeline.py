@@ -14,19 +14,14 @@ from mlbayes.output.gather import saved_orders
 from mlbayes.output.saves import Imputations
 from mlbayes.source import Source
 
-SAVES = (
-    ("estimates", "estimates.csv"),
-    ("iterations", "iter.csv"),
-    ("psr", "psr.csv"),
-    ("simple", "simple.csv"),
-)
+FILES = {"estimates": "estimates.csv", "iterations": "iter.csv", "psr": "psr.csv", "simple": "simple.csv"}
 
 
 @pytest.fixture
 def fakes(monkeypatch, tmp_path):
     """Stages that need no script, and the draws that they hand on."""
     model = synthetic.make_model()
-    settings = dataclasses.replace(model.settings, saves=SAVES)
+    settings = dataclasses.replace(model.settings, saves=tuple(FILES.items()))
     source = Source(tmp_path / "model.inp", "")
     model = dataclasses.replace(model, settings=settings, source=source)
     table = Table(tmp_path / "data.csv", {"x": Column("x", "x", np.zeros(3))}, ("999",), np.arange(3))
