@@ -94,9 +94,8 @@ class ExpressionBuilder(Transformer_NonRecursive):
             hint = nearest(name[:40], FUNCTION_TABLE)
             raise problem(f"there is no function '{shortened(name)}'", token_span(token), hint)
         if not function.least <= len(arguments) <= function.most:
-            takes = str(function.least) if function.least == function.most else f"at least {function.least}"
-            counted = f"{takes} argument{'' if function.least == function.most == 1 else 's'}"
-            raise problem(f"'{name}' takes {counted}, found {len(arguments)}", span_of(meta))
+            message = f"'{name}' takes {function.arguments}, found {len(arguments)}"
+            raise problem(message, span_of(meta))
         return Call(name, arguments, span_of(meta))
 
     def range_sum(self, meta: Meta, token: Token) -> Expression:

@@ -90,14 +90,17 @@ class StatementBuilder(ExpressionBuilder):
 
     def term(self, meta: Meta, item: Expression | Token, tag: Tag | None = None) -> Terms:
         """A predictor, or one for each name of a range."""
-        expressions: Sequence[Expression] = self._names_of(item) if isinstance(item, Token) else (item,)
-        return tuple(Term(as_predictor(expression), tag, span_of(meta)) for expression in expressions)
+        return tuple(Term(as_predictor(each), tag, span_of(meta)) for each in self._expressions(item))
 
-    def random_term(self, meta: Meta, expression: Expression, *marks: Any) -> RandomTerm:
-        """A term right of `|` with its level and tag."""
+    def random_term(self, meta: Meta, item: Expression | Token, *marks: Any) -> tuple[RandomTerm, ...]:
+        """A term right of `|` with its level and tag, or one for each name of a range."""
         level = next((mark for mark in marks if isinstance(mark, str)), None)
         tag = next((mark for mark in marks if not isinstance(mark, str)), None)
-        return RandomTerm(as_predictor(expression), level, tag, span_of(meta))
+        expressions = self._expressions(item)
+        return tuple(RandomTerm(as_predictor(each), level, tag, span_of(meta)) for each in expressions)
+
+    def _expressions(self, item: Expression | Token) -> Sequence[Expression]:
+        return self._names_of(item) if isinstance(item, Token) else (item,)
 
     def outcomes(self, meta: Meta, *terms: Terms) -> tuple[Terms, bool]:
         """The left side of a regression, read as a sequence."""
@@ -111,9 +114,9 @@ class StatementBuilder(ExpressionBuilder):
         """The right side of a regression up to the bar."""
         return flatten(terms)
 
-    def random(self, meta: Meta, *terms: RandomTerm) -> tuple[RandomTerm, ...]:
+    def random(self, meta: Meta, *terms: tuple[RandomTerm, ...]) -> tuple[RandomTerm, ...]:
         """What stands right of the bar."""
-        return terms
+        return tuple(term for group in terms for term in group)
 
     def regression(
         self,

@@ -185,6 +185,13 @@ class Function:
     most: int
     help: str
 
+    @property
+    def arguments(self) -> str:
+        """The number of arguments in words."""
+        if self.least == self.most:
+            return f"{self.least} argument{'s' if self.least > 1 else ''}"
+        return f"{self.least} or {self.most if self.most == 2 else 'more'} arguments"
+
 
 FUNCTIONS = (
     Function("exp", 1, 1, "exponential"),

@@ -39,16 +39,16 @@ class Budget:
 
     def spend_names(self, count: int, span: Span) -> None:
         """Account for the names of a range."""
-        self.names -= count
-        if self.names < 0:
+        if count > self.names:
             raise _error(f"the ranges of the script make more than {MAX_NAMES:,} names", span)
+        self.names -= count
 
     def spend_loop(self, count: int, text: int, span: Span) -> None:
         """Account for the statements of a loop and their text."""
+        if count > self.looped or count * text > self.looped_text:
+            raise _error(f"the loops of the script make more than {MAX_LOOPED:,} statements", span)
         self.looped -= count
         self.looped_text -= count * text
-        if self.looped < 0 or self.looped_text < 0:
-            raise _error(f"the loops of the script make more than {MAX_LOOPED:,} statements", span)
 
 
 def _error(message: str, span: Span, hint: str = "") -> ProblemError:

@@ -6,15 +6,15 @@ reported and left out.
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
 from mlbayes.language.build_script import build_nodes
 from mlbayes.language.commands import LABELLED, LOOPED, SINGLE_STATEMENT, Body, Command
-from mlbayes.language.expand import Budget, expand_loop, is_range
+from mlbayes.language.expand import Budget, expand_loop
+from mlbayes.language.labels import begins_unknown_command, take_label, unknown_command
 from mlbayes.language.nodes import Constraint, Name, Regression, Script, WaldTest
-from mlbayes.language.split import Section, Statement, clean_text, split_script, unknown_command
+from mlbayes.language.split import Section, Statement, clean_text, split_script
 from mlbayes.language.syntax import parse_statement
 from mlbayes.language.syntax_help import with_label_hint
 from mlbayes.language.words import read_file, read_options, read_save, read_setting, read_words
@@ -24,15 +24,15 @@ from mlbayes.source import Source, Span
 MAX_PROBLEMS = 100
 MAX_BYTES = 5_000_000
 
-_LABEL = re.compile(r"(?P<label>[\w.]+)(?P<blank>\s*):(?![+=])(?P<next>[\w.]*)")
-
 
 def read_source(path: Path) -> Source:
     """Read a script file; raises ProblemError when it cannot be read as text."""
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise _unreadable(path, "the script is too large to be one")
-        text = path.read_bytes().decode("utf-8-sig")
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)  # not all: the path may name an endless device
+        if len(content) > MAX_BYTES:
+            raise _unreadable(path, f"a script has at most {MAX_BYTES:,} bytes")
+        text = content.decode("utf-8-sig")
     except FileNotFoundError:
         raise _unreadable(path, "there is no such file") from None
     except IsADirectoryError:
@@ -55,12 +55,11 @@ def parse_script(source: Source) -> tuple[Script, list[Problem]]:
     sections, problems = split_script(clean_text(source.text))
     reader = _Reader(source, problems)
     for section in sections:
-        if len(problems) >= MAX_PROBLEMS:
-            del problems[MAX_PROBLEMS:]
-            problems.append(Problem(f"more than {MAX_PROBLEMS} errors; the rest of the script was not read"))
-            break
-        reader.read(section)
-    problems.sort(key=lambda problem: problem.span.start if problem.span else len(source.text) + 1)
+        if len(problems) < MAX_PROBLEMS:
+            reader.read(section)
+    problems.sort(key=lambda problem: problem.span.start if problem.span else 0)
+    if len(problems) >= MAX_PROBLEMS:
+        problems[MAX_PROBLEMS:] = [Problem(f"after {MAX_PROBLEMS} errors the rest was not read")]
     return Script(source, **reader.fields(), command_spans=reader.command_spans), problems
 
 
@@ -108,10 +107,11 @@ class _Reader:
         nodes: list[Any] = []
         block: str | None = None
         for number, statement in enumerate(section.statements):
-            label, rest = _take_label(statement)
-            if number and command.body in SINGLE_STATEMENT or label and command.body not in LABELLED:
+            second = number > 0 and command.body in SINGLE_STATEMENT
+            if second or command.body not in LABELLED and begins_unknown_command(statement):
                 self.problems.append(unknown_command(statement))
                 break
+            label, rest = take_label(statement) if command.body in LABELLED else (None, statement)
             block = label or block
             if len(self.problems) >= MAX_PROBLEMS:
                 break
@@ -163,20 +163,6 @@ class _Reader:
         elif nodes:
             test = WaldTest(constraints, nested[0] if nested else None, section.span)
             self.collected.setdefault(command.field, []).append(test)
-
-
-def _take_label(statement: Statement) -> tuple[str | None, Statement]:
-    """The block label in front of a statement, and the statement without it.
-
-    `y1:y4` without a blank is a range when its ends fit together, otherwise `y1` is a label.
-    """
-    label: str | None = None
-    while match := _LABEL.match(statement.text):
-        if not match["blank"] and is_range(match["label"], match["next"]):
-            break
-        label = match["label"].lower()
-        statement = statement.after(match.end("blank") + 1)
-    return label, statement
 
 
 def _checked_names(command: Command, statement: Statement, names: list[Name]) -> list[Name]:

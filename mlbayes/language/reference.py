@@ -34,14 +34,8 @@ def render_keywords(keywords: Iterable[Keyword]) -> str:
 
 def render_functions() -> str:
     """The table of functions."""
-    rows = ((f"`{row.name}`", _arguments(row.least, row.most), row.help) for row in FUNCTIONS)
-    return _table(("function", "arguments", "meaning"), rows)
-
-
-def _arguments(least: int, most: int) -> str:
-    if least == most:
-        return str(least)
-    return f"{least} or {most}" if most == least + 1 else f"{least} or more"
+    rows = ((f"`{row.name}`", row.arguments, row.help) for row in FUNCTIONS)
+    return _table(("function", "takes", "meaning"), rows)
 
 
 def _spelled(names: Iterable[str]) -> str:

@@ -101,20 +101,6 @@ def _missing_semicolon(text: str, start: int, end: int, where: str) -> Problem:
     return Problem(f"a ';' is missing {where}", Span(last - 1, last))
 
 
-def unknown_command(statement: Statement) -> Problem:
-    """The problem of a statement that belongs to no command."""
-    match = re.match(r"([\w.]+)(\s*:)?", statement.text)
-    if match is None:
-        return Problem("this belongs to no command", statement.span, "commands look like 'DATA: file.dat;'")
-    place, word = statement.place(0, len(match[1])), match[1]
-    if match[2]:
-        return Problem(f"there is no command '{shortened(word)}'", place, nearest_command(word))
-    if word.upper() in RESERVED:
-        return Problem(f"a ':' is missing after '{word}'", place)
-    hint = nearest_command(word) or "commands look like 'DATA: file.dat;'"
-    return Problem(f"'{shortened(word)}' belongs to no command", place, hint)
-
-
 def nearest_command(word: str) -> str:
     """A hint that names the command closest to a misspelt one."""
     hint = nearest(word[:40], [name.lower() for name in RESERVED])

@@ -136,7 +136,8 @@ def explain_token(
     if token.type == "$END":
         end = statement.place(len(statement.text) - 1, len(statement.text))
         after = f" after '{shortened(seen[-1])}'" if seen else ""
-        return Problem(f"the statement ends too early{after}; expected {expected}", end, hint)
+        message = f"the statement ends too early{after}; expected {expected}"
+        return Problem(message, end, hint or _form_hint(situation))
     place = statement.loop or _token_span(token, statement)
     where = f"in '{shortened(statement.text)}'" if statement.loop else "here"
     message = f"'{shortened(token)}' cannot stand {where}; expected {expected}"
@@ -161,10 +162,9 @@ def _expectation(situation: Situation) -> str:
 
 
 def _form_hint(situation: Situation) -> str:
-    first = situation.seen[0] if situation.seen else situation.token
-    if situation.start in ("model", "names") or _is(first, "$END"):
+    if situation.start in ("model", "names") or not situation.seen:
         return ""
-    return "" if not situation.seen else f"what stands here is {_FORMS[situation.start]}"
+    return f"what stands here is {_FORMS[situation.start]}"
 
 
 _CHARACTERS = {
@@ -193,7 +193,7 @@ def explain_character(statement: Statement, offset: int) -> Problem:
 def with_label_hint(problem: Problem, label: str) -> Problem:
     """Point to a misspelt command when a statement fails whose block label resembles one."""
     nearest = nearest_command(label)
-    if not nearest:
+    if not nearest or not label.isalpha():  # `model.1` and the like are common labels
         return problem
     hint = f"'{label}:' is read as a block label; {nearest}"
     return replace(problem, hint=f"{problem.hint}; {hint}" if problem.hint else hint)
