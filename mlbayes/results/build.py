@@ -51,13 +51,13 @@ def build_tables(model: Model, draws: Draws, parameters: Parameters) -> AllTable
     for name in dict.fromkeys(blocks):
         for k, equation in enumerate(model.equations):
             if equation.block == name:
-                outcomes.append(outcome_table(equation, draws.equations[k], model))
+                outcomes.append(outcome_table(equation, draws.equations[k], model, draws.parameters))
                 outcomes += conditional_tables(k, model, draws.equations[k], draws.moderators)
         for block in model.covariances:
             if block.block == name:
                 outcomes.append(covariance_table(block, model, parameters))
     predictors = [
-        predictor_table(predictor, drawn, model)
+        predictor_table(predictor, drawn, model, draws.parameters)
         for predictor, drawn in zip(model.predictor_models, draws.predictors, strict=True)
     ]
     return AllTables(outcomes, generated_table(model, parameters), predictors, residual_tables(model, draws))

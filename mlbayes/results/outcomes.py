@@ -1,10 +1,16 @@
-"""Tables of outcomes and latent variables: the rows of an equation, in order of printing."""
+"""Tables of outcomes and latent variables: the rows of an equation, in order of printing.
+
+Rows for which `EquationDraws` has no place are found among the named draws under `title: label`: quartiles
+of a heterogeneous residual variance (`y: Q50% Residual Var.`), its index, thresholds (`o: Tau 2`), the Yeo-
+Johnson parameter (`yjt(y-9): Yeo-Johnson (lambda)`).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mlbayes.model.model import Centring, Distribution, Equation, Form, Model, Reference, Role, references
 from mlbayes.results.draws import EquationDraws
@@ -18,11 +24,16 @@ from mlbayes.results.variances import (
     residual_variance,
 )
 
+Named = Mapping[str, NDArray[np.float64]]
+
 COEFFICIENTS = "Coefficients"
 VARIANCES = "Variances"
 DEVIATIONS = "Standard Deviations"
 STANDARDIZED = "Standardized Coefficients"
 EXPLAINED = "Proportion Variance Explained"
+
+SPREAD_BEFORE = ("Heterogeneity Index", "Q25% Residual Var.", "Q50% Residual Var.")
+SPREAD_AFTER = ("Q75% Residual Var.",)
 
 EXPONENTIATED = {
     Distribution.LOGIT: "Odds Ratio",
@@ -31,13 +42,15 @@ EXPONENTIATED = {
 }
 
 
-def outcome_table(equation: Equation, draws: EquationDraws, model: Model) -> TableDraws:
+def outcome_table(equation: Equation, draws: EquationDraws, model: Model, named: Named) -> TableDraws:
     """The table of an equation."""
     latent = model.variables[equation.outcome].role is Role.LATENT
     parts = [
-        variance_rows(equation, draws, model),
+        random_rows(equation, draws, model),
+        residual_rows(equation, draws, model, named),
         coefficient_rows(equation, draws, model),
-        threshold_rows(equation),
+        threshold_rows(equation, model, named),
+        named_rows(equation, ["Yeo-Johnson (lambda)"], "Transformation", named),
     ]
     if equation.distribution in EXPONENTIATED:
         parts.append(exponentiated_rows(equation, draws))
@@ -64,17 +77,25 @@ def by_category(rows: list[RowDraws]) -> list[RowDraws]:
 
 
 # ------------------------------------------------------------------ variances
-def has_variance_model(equation: Equation, model: Model) -> bool:
-    """Does the residual variance have an equation of its own."""
-    return any(
+def is_heterogeneous(equation: Equation, model: Model) -> bool:
+    """Does the residual variance vary: by an equation of its own, or between clusters."""
+    between = "hev" in model.settings.options and bool(equation.random)
+    return between or any(
         other.distribution is Distribution.LOG_VARIANCE and other.outcome == equation.outcome
         for other in model.equations
         if other is not equation
     )
 
 
-def variance_rows(equation: Equation, draws: EquationDraws, model: Model) -> Iterator[RowDraws]:
-    """Random-effect variances and covariances (lower triangle by rows), then the residual variance."""
+def named_rows(equation: Equation, labels: Iterable[str], section: str, named: Named) -> Iterator[RowDraws]:
+    """Those of the rows that there are draws of."""
+    for label in labels:
+        if f"{equation.title}: {label}" in named:
+            yield RowDraws(label, named[f"{equation.title}: {label}"], section)
+
+
+def random_rows(equation: Equation, draws: EquationDraws, model: Model) -> Iterator[RowDraws]:
+    """Variances and covariances of the random effects, the lower triangle by rows."""
     for effects, drawn in zip(equation.random, draws.random, strict=True):
         fixed = effects.variance is not None and model.parameters[effects.variance].fixed is not None
         prior = prior_text(effects.prior)
@@ -84,11 +105,16 @@ def variance_rows(equation: Equation, draws: EquationDraws, model: Model) -> Ite
                 yield RowDraws(name, drawn.covariance[..., i, j], VARIANCES, prior=prior)
             name = f"L{effects.level} : Var({label})"
             yield RowDraws(name, drawn.covariance[..., i, i], VARIANCES, fixed=fixed, prior=prior)
+
+
+def residual_rows(equation: Equation, draws: EquationDraws, model: Model, named: Named) -> Iterator[RowDraws]:
+    """The residual variance, or its mean and quartiles where it is heterogeneous."""
     if equation.distribution is Distribution.NEGATIVE_BINOMIAL:
         yield RowDraws("Dispersion Parameter", draws.residual, VARIANCES)
     elif equation.distribution not in LOGISTIC and equation.distribution is not Distribution.LOG_VARIANCE:
-        label = "Mean Residual Var." if has_variance_model(equation, model) else "Residual Var."
+        label = "Mean Residual Var." if is_heterogeneous(equation, model) else "Residual Var."
         parameter = model.parameters.get(equation.residual or "")
+        yield from named_rows(equation, SPREAD_BEFORE, VARIANCES, named)
         yield RowDraws(
             label,
             residual_variance(equation, draws),
@@ -96,6 +122,7 @@ def variance_rows(equation: Equation, draws: EquationDraws, model: Model) -> Ite
             fixed=parameter is not None and parameter.fixed is not None,
             prior=None if parameter is None else prior_text(parameter.prior),
         )
+        yield from named_rows(equation, SPREAD_AFTER, VARIANCES, named)
 
 
 def deviation_rows(equation: Equation, draws: EquationDraws, model: Model) -> Iterator[RowDraws]:
@@ -109,7 +136,7 @@ def deviation_rows(equation: Equation, draws: EquationDraws, model: Model) -> It
                 name = f"L{effects.level} : Cor({label},{effects.labels[j]})"
                 yield RowDraws(name, values, DEVIATIONS)
             yield RowDraws(f"L{effects.level} : SD({label})", deviations[..., i], DEVIATIONS)
-    if not has_variance_model(equation, model):
+    if not is_heterogeneous(equation, model):
         yield RowDraws("Residual SD", np.sqrt(residual_variance(equation, draws)), DEVIATIONS)
 
 
@@ -156,10 +183,12 @@ def standardized_rows(equation: Equation, draws: EquationDraws, model: Model) ->
         yield RowDraws(term.label, values, STANDARDIZED, tested=True)
 
 
-def threshold_rows(equation: Equation) -> Iterator[RowDraws]:
-    """The first threshold of an ordinal outcome, which is 0 by definition."""
+def threshold_rows(equation: Equation, model: Model, named: Named) -> Iterator[RowDraws]:
+    """Thresholds of an ordinal outcome; the first is 0 by definition."""
     if equation.distribution is Distribution.PROBIT:
         yield RowDraws("Tau 1", constant(0.0), "Thresholds")
+        labels = (f"Tau {k}" for k in range(2, len(model.variables[equation.outcome].codes)))
+        yield from named_rows(equation, labels, "Thresholds", named)
 
 
 # ------------------------------------------------------------------ explained variance

@@ -66,19 +66,29 @@ def correlation_name(block: CovarianceBlock, i: int, j: int) -> str:
 
 
 def covariance_table(block: CovarianceBlock, model: Model, parameters: Parameters) -> TableDraws:
-    """Covariances and correlations of the residuals of a block; with phantom variables the latter alone."""
+    """Covariances and correlations of the residuals of a block; with phantom variables the latter alone.
+
+    Where a variance is modelled the covariance is an average over rows, kept under the name of its row.
+    """
     pairs = [(i, j) for i in range(len(block.members)) for j in range(i + 1, len(block.members))]
     names = [(block.members[i], block.members[j]) for i, j in pairs]
     correlations = [parameters.find(correlation_name(block, i, j)) for i, j in pairs]
     if "use_phantom" in model.settings.options:
         rows = [RowDraws(f"{a} <-> {b}", values) for (a, b), values in zip(names, correlations, strict=True)]
         return TableDraws("phantom", "Phantom Variable Correlations", "", rows, block=block.block)
+    modelled = {e.outcome for e in model.equations if e.distribution is Distribution.LOG_VARIANCE}
     covariances, standardized = [], []
     for (a, b), correlation in zip(names, correlations, strict=True):
-        variances = parameters.variance(a, "residvar", a) * parameters.variance(b, "residvar", b)
-        values = correlation * np.sqrt(variances)
-        covariances.append(RowDraws(f"Cov({a},{b})", values, "Covariances", tested=True))
+        label = f"Cov({a},{b})"
         standardized.append(RowDraws(f"Cor({a},{b})", correlation, "Correlations", tested=True))
+        if modelled & {a, b}:
+            # The mean over rows does not follow from mean variances: it is printed if it was kept.
+            if label in parameters.draws.parameters:
+                average = parameters.draws.parameters[label]
+                covariances.append(RowDraws(label, average, "Average Covariances", tested=True))
+            continue
+        variances = parameters.variance(a, "residvar", a) * parameters.variance(b, "residvar", b)
+        covariances.append(RowDraws(label, correlation * np.sqrt(variances), "Covariances", tested=True))
     return TableDraws(
         "covariance",
         "Covariance Matrix",

@@ -6,17 +6,23 @@ from collections.abc import Iterator
 
 from mlbayes.model.model import Kind, Model, PredictorModel
 from mlbayes.results.draws import PredictorDraws
+from mlbayes.results.outcomes import Named
 from mlbayes.results.rows import RowDraws, TableDraws, constant
 
 MEANS_NOTE = "Only the means that predictors are centered at come from this model."
 
 
-def predictor_table(predictor: PredictorModel, draws: PredictorDraws, model: Model) -> TableDraws:
+def predictor_table(
+    predictor: PredictorModel, draws: PredictorDraws, model: Model, named: Named
+) -> TableDraws:
     """The table of a predictor model: grand mean, then level by level, then thresholds."""
     variable = model.variables[predictor.variable]
     rows = [RowDraws("Grand Mean", draws.grand_mean, tested=True), *part_rows(predictor, draws)]
     if variable.kind is Kind.ORDINAL:
         rows.append(RowDraws("Tau 1", constant(0.0), "Thresholds"))
+        for label in (f"Tau {k}" for k in range(2, len(variable.codes))):
+            if f"{variable.name}: {label}" in named:
+                rows.append(RowDraws(label, named[f"{variable.name}: {label}"], "Thresholds"))
     if predictor.means_only:
         return TableDraws("means", "Means Model", predictor.variable, rows, notes=[MEANS_NOTE])
     state = "Missing" if variable.incomplete else "Complete"

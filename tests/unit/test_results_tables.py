@@ -24,7 +24,8 @@ from mlbayes.results.build import build_document, parameter_draws
 from mlbayes.results.conditional import is_possible
 from mlbayes.results.expressions import evaluate
 from mlbayes.results.outcomes import outcome_table
-from mlbayes.results.parameters import Parameters
+from mlbayes.results.parameters import Parameters, covariance_table
+from mlbayes.results.predictors import predictor_table
 from mlbayes.results.summary import chi_square_tail
 
 
@@ -260,7 +261,7 @@ def test_binary_logit_rows(draws):
     model = synthetic.make_model()
     probit = model.equations[3]
     logit = dataclasses.replace(probit, distribution=Distribution.LOGIT, title="logit(d2)")
-    found = outcome_table(logit, draws.equations[3], model)
+    found = outcome_table(logit, draws.equations[3], model, {})
     assert [(one.section, one.label, one.tested) for one in found.rows] == [
         ("Coefficients", "f1", True),
         ("Coefficients", "y", True),
@@ -277,9 +278,9 @@ def test_a_modelled_variance_has_no_residual_deviation(draws):
         model.equations[0], distribution=Distribution.LOG_VARIANCE, title="var(f1)", residual=None
     )
     model = dataclasses.replace(model, equations=(*model.equations, variance))
-    labels = [one.label for one in outcome_table(model.equations[0], draws.equations[0], model).rows]
+    labels = [one.label for one in outcome_table(model.equations[0], draws.equations[0], model, {}).rows]
     assert labels == ["Mean Residual Var.", "Intercept", "by Coefficients", "by Residual Variation"]
-    rows = outcome_table(variance, draws.equations[0], model).rows
+    rows = outcome_table(variance, draws.equations[0], model, {}).rows
     assert [(one.section, one.label) for one in rows] == [("Coefficients", "Intercept")]
 
 
@@ -289,7 +290,7 @@ def test_names_of_nominal_outcomes_group_the_rows(draws):
     terms = tuple(dataclasses.replace(term, category=2 + k // 3) for k, term in enumerate(y.terms))
     nominal = dataclasses.replace(y, distribution=Distribution.MULTINOMIAL, terms=terms, random=())
     y_draws = dataclasses.replace(draws.equations[2], random=())
-    found = [(one.category, one.section) for one in outcome_table(nominal, y_draws, model).rows]
+    found = [(one.category, one.section) for one in outcome_table(nominal, y_draws, model, {}).rows]
     assert list(dict.fromkeys(found)) == [
         ("y.2", "Coefficients"),
         ("y.2", "Odds Ratio"),
@@ -302,3 +303,42 @@ def test_imputation_without_a_model_has_tables_of_variables(draws):
     model = dataclasses.replace(synthetic.make_model(), imputation=True)
     found = build_document(model, *synthetic.make_information(), draws)
     assert (found.predictor_tables[0].kind, found.predictor_tables[0].title) == ("fcs", "Missing variable")
+
+
+def test_named_draws_fill_the_rows_that_equations_have_no_place_for(draws):
+    model = synthetic.make_model(frozenset({"hev"}))
+    values = draws.parameters["b1"]
+    labels = ("Heterogeneity Index", "Q25% Residual Var.", "Q50% Residual Var.", "Q75% Residual Var.")
+    named = {f"y: {label}": values for label in labels}
+    found = outcome_table(model.equations[2], draws.equations[2], model, named).rows
+    assert [one.label for one in found if one.section == "Variances"][3:] == [
+        *labels[:3],
+        "Mean Residual Var.",
+        labels[3],
+    ]
+    assert "Residual SD" not in [one.label for one in found]
+
+
+def test_thresholds_of_ordinal_variables(draws):
+    model = synthetic.make_model()
+    variables = {name: dataclasses.replace(model.variables[name], codes=(1, 2, 3)) for name in ("d", "d2")}
+    model = dataclasses.replace(model, variables={**model.variables, **variables})
+    named = {"d: Tau 2": draws.parameters["b1"], "d2: Tau 2": draws.parameters["b2"]}
+    outcome = outcome_table(model.equations[3], draws.equations[3], model, named)
+    predictor = predictor_table(model.predictor_models[1], draws.predictors[1], model, named)
+    for made in (outcome, predictor):
+        assert [one.label for one in made.rows if one.section == "Thresholds"] == ["Tau 1", "Tau 2"]
+
+
+def test_average_covariance_where_a_variance_is_modelled(draws):
+    model = synthetic.make_model()
+    variance = dataclasses.replace(
+        model.equations[0], distribution=Distribution.LOG_VARIANCE, title="var(f1)"
+    )
+    model = dataclasses.replace(model, equations=(*model.equations, variance))
+    more = {**draws.parameters, "Cov(f1,f2)": draws.parameters["b1"]}
+    draws = dataclasses.replace(
+        draws, equations=(*draws.equations, draws.equations[0]), parameters=more, predictors=draws.predictors
+    )
+    found = covariance_table(model.covariances[0], model, Parameters(model, draws))
+    assert [one.section for one in found.rows] == ["Average Covariances", "Correlations"]
