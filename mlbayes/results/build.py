@@ -29,6 +29,9 @@ from mlbayes.results.rhat import checkpoint_windows, rhat_table
 from mlbayes.results.rows import RowDraws, TableDraws, numbered_rows
 from mlbayes.results.summary import finite, summarise_table
 
+# A derived row may divide by zero or overflow in some draws: it shows nan then, and nothing is said about it.
+QUIET = np.errstate(all="ignore")
+
 
 @dataclass(frozen=True)
 class AllTables:
@@ -109,6 +112,7 @@ def acceptance(draws: Draws) -> list[Acceptance]:
     ]
 
 
+@QUIET
 def build_document(
     model: Model, information: ModelInformation, data: DataInformation, draws: Draws
 ) -> Document:
@@ -146,6 +150,7 @@ def build_document(
     )
 
 
+@QUIET
 def parameter_draws(model: Model, draws: Draws) -> list[RowDraws]:
     """The numbered rows with their draws, in order of printing, as saved iterations hold them."""
     return build_tables(model, draws, Parameters(model, draws)).rows()

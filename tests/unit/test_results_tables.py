@@ -342,3 +342,25 @@ def test_average_covariance_where_a_variance_is_modelled(draws):
     )
     found = covariance_table(model.covariances[0], model, Parameters(model, draws))
     assert [one.section for one in found.rows] == ["Average Covariances", "Correlations"]
+
+
+def test_rows_that_overflow_show_no_number_and_warn_of_nothing(model, draws):
+    y = draws.equations[2]
+    without_variance = dataclasses.replace(
+        y, residual=0.0 * y.residual, explained=0.0 * y.explained, random=(no_variance(y.random[0]),)
+    )
+    broken = dataclasses.replace(
+        draws, equations=(*draws.equations[:2], without_variance, draws.equations[3])
+    )
+    found = build_document(model, *synthetic.make_information(), broken)
+    share = row(found, "y", "Proportion Variance Explained", "by Coefficients")
+    assert (share.estimate, share.sd, share.rhat) == (None, None, None)
+
+
+def no_variance(random):
+    return dataclasses.replace(
+        random,
+        covariance=0.0 * random.covariance,
+        intercepts=0.0 * random.intercepts,
+        slopes=0.0 * random.slopes,
+    )
