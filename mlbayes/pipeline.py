@@ -195,20 +195,10 @@ def data_path(script: Script) -> Path:
 
 def output_problems(script: Script, options: RunOptions) -> list[Problem]:
     """What would keep the results from being written, found before anything runs."""
-    from mlbayes.output.atomic import Place
+    from mlbayes.output.targets import target_problems
 
-    inputs = input_paths(script)
-    here = Place(Path(), inputs, allow_outside=True)
-    beside = Place(script.source.path.parent, inputs, options.allow_outside)
-    wanted = [(here, str(path)) for path in (options.output, options.json) if path is not None]
-    wanted += [(beside, save.file.text.replace("*", "1")) for save in script.save]
-    problems = []
-    for place, name in wanted:
-        try:
-            place.target(name)
-        except ProblemError as error:
-            problems += error.problems
-    return problems
+    reports = [path for path in (options.output, options.json) if path is not None]
+    return target_problems(script, input_paths(script), reports, options.allow_outside)
 
 
 def input_paths(script: Script) -> tuple[Path, ...]:

@@ -1,0 +1,44 @@
+"""Ctrl-C during a run: it ends soon, and what was finished is reported as unfinished."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import mlbayes as mlbayes_package
+
+PACKAGES = Path(mlbayes_package.__file__).parents[1]
+LONG = "BURN: 50;\nITER: 600000;"
+
+
+@pytest.fixture
+def environment():
+    """An environment in which the engine has been compiled."""
+    variables = {**os.environ, "PYTHONPATH": str(PACKAGES)}
+    subprocess.run([sys.executable, "-m", "mlbayes", "--warm-up"], env=variables, check=True, timeout=300)
+    return variables
+
+
+def test_a_run_is_interrupted(folder, environment):
+    script = folder / "long.inp"
+    script.write_text((folder / "model.inp").read_text().replace("BURN: 60;\nITER: 80;", LONG))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mlbayes", str(script), "--threads", "1"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment,
+        text=True,
+    )
+    time.sleep(4.0)
+    assert process.poll() is None, "the run ended before it could be interrupted"
+    process.send_signal(signal.SIGINT)
+    sent = time.monotonic()
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "Traceback" not in err and "interrupted" in err
+    assert time.monotonic() - sent < 10.0  # one second to stop, then the report of what there is
+    assert out == "" or "OUTCOME MODEL ESTIMATES:" in out
