@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 
 from mlbayes.language.commands import RESERVED
 from mlbayes.language.expand import is_range
 from mlbayes.language.split import Statement, nearest_command, shortened
-from mlbayes.problems import Problem
+from mlbayes.problems import Problem, ProblemError
 
 _LABEL = re.compile(r"\s*(?P<label>[\w.]+)(?P<blank>\s*):(?![+=])(?P<next>[\w.]*)")
+
+_DEFINITION = re.compile(r"[\w.]+\s*=(?![=~])")
+_DEFINING = ("parameters", "transform", "save")
 
 
 def take_label(statement: Statement) -> tuple[str | None, Statement]:
@@ -34,6 +38,16 @@ def begins_unknown_command(statement: Statement) -> bool:
         return False
     following = statement.text[match.end("blank") + 1 :][:1]
     return not following.strip() or nearest_command(match["label"]) != ""
+
+
+def check_label(label: str, statement: Statement) -> None:
+    """Refuse a label that is one letter away from a command in which the statement could stand as well.
+
+    After MODEL, `PARAMETER: c = a*b;` would otherwise silently define a variable of the model.
+    """
+    if difflib.get_close_matches(label, _DEFINING, n=1, cutoff=0.8) and _DEFINITION.match(statement.text):
+        message = f"'{label}:' is too close to the name of a command for a block label"
+        raise ProblemError([Problem(message, statement.span)])
 
 
 def unknown_command(statement: Statement) -> Problem:

@@ -12,7 +12,7 @@ from typing import Any
 from mlbayes.language.build_script import build_nodes
 from mlbayes.language.commands import LABELLED, LOOPED, SINGLE_STATEMENT, Body, Command
 from mlbayes.language.expand import Budget, expand_loop
-from mlbayes.language.labels import begins_unknown_command, take_label, unknown_command
+from mlbayes.language.labels import begins_unknown_command, check_label, take_label, unknown_command
 from mlbayes.language.nodes import Constraint, Name, Regression, Script, WaldTest
 from mlbayes.language.split import Section, Statement, clean_text, split_script
 from mlbayes.language.syntax import parse_statement
@@ -116,6 +116,8 @@ class _Reader:
             if len(self.problems) >= MAX_PROBLEMS:
                 break
             try:
+                if label:
+                    check_label(label, rest)
                 nodes += self._read_statement(command, rest, block)
             except ProblemError as error:
                 self.problems += [
