@@ -118,6 +118,8 @@ HINTS = (
          "a range cannot stand in an expression; its sum is written x1:+:x3"),
     Hint(_on_new_line, "is a ';' missing after '<end>'?"),
     Hint(_second_statement, "is a ';' missing before this statement?"),
+    Hint(lambda s: s.depth("LSQB", "RSQB") > 0 or (_is(s.token, "LSQB") and _is(s.previous, "AT")),
+         "brackets hold the identifier of a level or, in a loop, an index: { i in 1:4 } : y[i] ~ x"),
     Hint(lambda s: _is(s.token, *_OPERATORS) and any(_is(t, "REGRESSES") for t in s.seen) and s.depth() == 0,
          "arithmetic in a list of predictors stands in parentheses: (x - m)"),
     Hint(lambda s: _is(s.token, "EQUALS") and s.start in _LIST_STARTS, "is a ';' missing before this entry?"),
