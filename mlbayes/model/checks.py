@@ -36,6 +36,7 @@ def check_model(model: Model, script: Script, notes: Notes) -> None:
         check_lags,
         check_group_centring,
         check_observed,
+        check_weights,
         check_clusters,
         check_unsupported_commands,
     ):
@@ -44,9 +45,11 @@ def check_model(model: Model, script: Script, notes: Notes) -> None:
 
 def check_something_to_do(model: Model, script: Script, notes: Notes) -> None:
     """A script has MODEL or FCS."""
-    if not model.equations and not model.imputation:
+    if not script.model and not script.fcs:
         notes.problem("there is no model", hint="write MODEL: y ~ x; or FCS: variables;")
-    if model.equations and model.imputation:
+    elif not model.equations and not model.imputation and not notes.problems:
+        notes.problem("MODEL has no equation", script.command_spans.get("MODEL"), "write an equation: y ~ x;")
+    if script.model and model.imputation:
         notes.problem("FCS and MODEL exclude each other", script.command_spans.get("FCS"))
 
 
@@ -62,7 +65,9 @@ def check_cycles(model: Model, script: Script, notes: Notes) -> None:
         spans[equation.outcome] = equation.span
     for cycle in _cycles(edges):
         if len(cycle) > 1:  # a variable among its own predictors was reported with its term
-            path = " -> ".join([*cycle, cycle[0]])
+            path = ", ".join(
+                f"{one} ~ {other}" for one, other in zip(cycle, [*cycle[1:], cycle[0]], strict=True)
+            )
             hint = "a joint model needs an order: only one of two variables can predict the other"
             notes.problem(f"the equations form a circle: {path}", spans[cycle[0]], hint)
 
@@ -142,6 +147,19 @@ def _span_of(model: Model, name: str) -> Span | None:
             if any(reference.variable == name for reference in references(term.expression)):
                 return term.span
     return None
+
+
+def check_weights(model: Model, script: Script, notes: Notes) -> None:
+    """Sampling weights are complete and above 0, one for each level."""
+    places = {name.name: name.span for name in script.weights}
+    levels: dict[int, str] = {}
+    for name in model.weights:
+        weight = model.variables[name]
+        if weight.incomplete or (weight.values <= 0).any():
+            notes.data_problem(f"the weight '{name}' has missing values or values not above 0", places[name])
+        if levels.setdefault(weight.level, name) != name:
+            message = f"the weights '{levels[weight.level]}' and '{name}' both vary at level {weight.level}"
+            notes.problem(message, places[name], "there can be one weight for each level")
 
 
 # ------------------------------------------------------------------ clusters

@@ -50,11 +50,13 @@ def _latent_variables(drafts: Drafts) -> None:
         for term in draft.all_terms
         for name in [Name(n) for n in _variables_of(term)]
     }
-    for name in resolver.names.latent:
+    for name, entry in resolver.names.latent.items():
         if (name, False) in drafts.equations or name not in resolver.variables:
             continue
         if name not in used:
-            resolver.notes.problem(f"the latent variable '{name}' is declared but never used")
+            resolver.notes.problem(
+                f"the latent variable '{name}' is declared but never used", entry.name.span
+            )
             continue
         coefficient = drafts.coefficients.get(name)
         because = "a latent variable needs an equation and has none"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from mlbayes.data.table import Table
 from mlbayes.language import nodes
-from mlbayes.language.nodes import Definition, Name, RandomEffect, Script
+from mlbayes.language.nodes import Definition, Latent, Name, RandomEffect, Script
 from mlbayes.model.model import Form
 
 SUFFIXES = {
@@ -53,12 +53,12 @@ def split_name(name: str, known: Collection[str], nominal: Collection[str]) -> S
 class Names:
     """Everything that a script declares, by name.
 
-    `columns`: of the data.  `latent`: latent variables with the identifier of their level (None: level 1).
+    `columns`: of the data.  `latent`: latent variables with their entry in LATENT.
     `labels`: parameters named with `@` or defined in PARAMETERS.
     """
 
     columns: frozenset[str]
-    latent: dict[str, str | None]
+    latent: dict[str, Latent]
     effects: dict[str, RandomEffect]
     definitions: dict[str, Definition]
     nominal: frozenset[str]
@@ -83,7 +83,7 @@ class Names:
 def collect_names(script: Script, table: Table) -> Names:
     """The declared names of a script."""
     columns = frozenset(table.columns)
-    latent = {entry.name.name: entry.level.text.lower() if entry.level else None for entry in script.latent}
+    latent = {entry.name.name: entry for entry in script.latent}
     effects = {effect.name.name: effect for effect in script.random_effects}
     definitions = {
         statement.name: statement for statement in script.model if isinstance(statement, Definition)

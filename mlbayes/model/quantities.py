@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from mlbayes.language import nodes
 from mlbayes.language.nodes import Definition, Name, Number, Script
 from mlbayes.model.equations import printed_equation
 from mlbayes.model.model import (
     Equation,
+    Expression,
     Generated,
+    Operation,
     ParameterReference,
     WaldTest,
     leaves,
@@ -19,7 +21,7 @@ from mlbayes.model.names import PARAMETER_SUFFIXES
 from mlbayes.model.notes import Notes
 from mlbayes.model.parameters import ParameterTable
 from mlbayes.model.random_effects import Wanted
-from mlbayes.model.resolve import Resolved, Resolver
+from mlbayes.model.resolve import LARGEST, Resolved, Resolver
 from mlbayes.model.statements import Drafts
 from mlbayes.problems import nearest
 
@@ -31,40 +33,43 @@ def read_parameters(
     script: Script, resolver: Resolver, table: ParameterTable, equations: Sequence[Equation]
 ) -> tuple[Generated, ...]:
     """Take in priors and constraints; the generated quantities in order."""
-    generated: list[Generated] = []
+    generated: dict[str, Generated] = {}
+    written_out: dict[str, Expression] = {}
     for statement in script.parameters:
         if isinstance(statement, nodes.Prior):
             table.set_prior(statement)
             continue
         resolved = resolver.expression(statement.expression)
         _check_symbols(statement, resolved, generated, table, equations)
+        full = _write_out(statement, resolved, written_out, table)
         constrained = table.parameters.get(statement.name)
-        if constrained is not None and constrained.labelled:
-            if constrained.definition is not None:
-                table.notes.problem(f"'{statement.name}' is defined twice", statement.span)
-            table.define(statement.name, resolved.expression)
-        elif statement.name in {quantity.name for quantity in generated}:
+        if statement.name in generated or (constrained is not None and constrained.definition is not None):
             table.notes.problem(f"'{statement.name}' is defined twice", statement.span)
+        elif constrained is not None and constrained.labelled:
+            table.define(statement.name, full)
         else:
             printed = f"{statement.name} = {resolved.text}"
-            generated.append(Generated(statement.name, resolved.expression, printed, statement.span))
+            quantity = Generated(statement.name, resolved.expression, printed, statement.span)
+            generated[statement.name] = quantity
+            written_out[statement.name] = full
     _check_cycles(script, table)
-    return tuple(generated)
+    return tuple(generated.values())
 
 
 def _check_symbols(
     statement: Definition,
     resolved: Resolved,
-    earlier: Sequence[Generated],
+    earlier: Collection[str],
     table: ParameterTable,
     equations: Sequence[Equation],
 ) -> None:
     """Only labels, earlier quantities and variances of outcomes may occur."""
     for reference in references(resolved.expression):
         message = f"'{reference.variable}' is a variable: PARAMETERS computes with labels"
-        table.notes.problem(message, statement.span, "label a coefficient in MODEL: x@label")
+        hint = "a label must differ from all variables: '@name' of a variable makes a product"
+        table.notes.problem(message, statement.span, hint)
     outcomes = {equation.outcome for equation in equations}
-    known = {p.name for p in table.parameters.values() if p.labelled} | {q.name for q in earlier}
+    known = {p.name for p in table.parameters.values() if p.labelled} | set(earlier)
     for name in nodes.names_in(statement.expression):
         base, _, suffix = name.name.rpartition(".")
         if suffix in PARAMETER_SUFFIXES and name.name not in known:
@@ -76,6 +81,27 @@ def _check_symbols(
         elif name.name not in known and name.name in resolved_names(resolved):
             hint = "quantities are computed in the order in which they are written"
             table.notes.problem(f"'{name.name}' is used before it is defined", name.span, hint)
+
+
+def _write_out(
+    statement: Definition, resolved: Resolved, earlier: dict[str, Expression], table: ParameterTable
+) -> Expression:
+    """The expression with earlier quantities inserted: a constraint shall name parameters only."""
+    names = [leaf.name for leaf in leaves(resolved.expression) if isinstance(leaf, ParameterReference)]
+    size = sum(sum(1 for _ in leaves(earlier[name])) for name in names if name in earlier)
+    if size > LARGEST:
+        message = f"'{statement.name}' has more than {LARGEST} parts when written out"
+        table.notes.problem(message, statement.span)
+        return resolved.expression
+    return _inserted(resolved.expression, earlier)
+
+
+def _inserted(expression: Expression, earlier: dict[str, Expression]) -> Expression:
+    if isinstance(expression, ParameterReference):
+        return earlier.get(expression.name, expression)
+    if isinstance(expression, Operation):
+        return Operation(expression.operator, tuple(_inserted(a, earlier) for a in expression.arguments))
+    return expression
 
 
 def resolved_names(resolved: Resolved) -> set[str]:

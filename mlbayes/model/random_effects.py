@@ -53,6 +53,10 @@ def wanted_effects(draft: Draft, resolver: Resolver) -> Wanted:
         hint = "name the clusters: CLUSTERID: ...;"
         resolver.notes.problem("random effects need CLUSTERID", draft.random[0].span, hint)
         return wanted
+    if not levels and any(not _removes(term) for term in draft.random):
+        message = f"'{draft.title}' varies at the highest level and cannot have random effects"
+        resolver.notes.problem(message, draft.random[0].span)
+        return wanted
     explicit = any(term.level is not None for term in draft.random)
     intercepts = [term for term in draft.random if _is_intercept(term)]
     if not explicit and not any(_removes(term) for term in intercepts):

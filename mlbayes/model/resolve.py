@@ -31,6 +31,9 @@ from mlbayes.source import Span
 ATOM = 9
 STRENGTH = {"or": 1, "and": 2, "+": 4, "-": 4, "*": 5, "/": 5, "neg": 6, "^": 7}
 COMPARISON = 3
+LARGEST = 10_000  # parts of a definition
+DEEPEST = 50  # definitions within definitions
+MOST_TERMS = 500  # dummy products of one term
 
 
 @dataclass(frozen=True)
@@ -61,16 +64,18 @@ class Resolver:
     notes: Notes
     _open: list[str] = field(default_factory=list)
     inserted: dict[str, Resolved] = field(default_factory=dict)
+    _sizes: dict[str, int] = field(default_factory=dict)
 
     # ------------------------------------------------------------------ terms
     def terms(self, expression: nodes.Expression) -> list[Resolved]:
         """The terms that an expression of a predictor list stands for (several for nominal factors)."""
         if isinstance(expression, nodes.Binary) and expression.operator == "*":
-            return [
-                product(left, right)
-                for left in self.terms(expression.left)
-                for right in self.terms(expression.right)
-            ]
+            left, right = self.terms(expression.left), self.terms(expression.right)
+            if len(left) * len(right) > MOST_TERMS:
+                message = f"this product stands for {len(left) * len(right)} products of dummy codes"
+                self.notes.problem(message, expression.span, f"at most {MOST_TERMS} are possible")
+                return []
+            return [product(one, other) for one in left for other in right]
         if isinstance(expression, Name):
             return self._named_terms(expression)
         resolved = self.expression(expression)
@@ -147,13 +152,20 @@ class Resolver:
             return self._definition(name)
         if name.name in self.names.labels | self.names.quantities or _derived(name.name):
             return Resolved(ParameterReference(name.name), name.name)
-        self._unknown(name)
+        self.unknown(name)
         return Resolved(Constant(0.0), name.name)
 
-    def _unknown(self, name: Name) -> None:
-        hint = nearest(name.name, self.names.everything)
-        known = "a variable of the data, a latent variable, a definition or a label"
-        self.notes.problem(f"'{name.name}' is not known", name.span, hint or f"names must be {known}")
+    def unknown(self, name: Name) -> None:
+        """Report a name that stands for nothing."""
+        if self.names.split(name.name) is not None:
+            hint = "only variables of the model have a place here"
+            self.notes.problem(f"'{name.name}' is in the data but not in MODEL", name.span, hint)
+            return
+        hint = (
+            nearest(name.name, self.names.everything)
+            or "names are those of variables, definitions and labels"
+        )
+        self.notes.problem(f"'{name.name}' is not known", name.span, hint)
 
     def _reference(self, name: Name, split: Split, variable: Variable) -> Resolved:
         base, form = variable.name, split.form
@@ -192,10 +204,27 @@ class Resolver:
             self.notes.problem(f"a definition uses itself: {cycle}", name.span)
             return Resolved(Constant(0.0), name.name)
         if name.name not in self.inserted:
+            if self._size(name.name) > LARGEST:
+                message = f"the definition '{name.name}' is too large or too deeply nested"
+                self.notes.problem(message, name.span, "compute parts of it in TRANSFORM")
+                return Resolved(Constant(0.0), name.name)
             self._open.append(name.name)
             self.inserted[name.name] = self.expression(self.names.definitions[name.name].expression)
             self._open.pop()
         return Resolved(self.inserted[name.name].expression, name.name)
+
+    def _size(self, definition: str, depth: int = 0) -> int:
+        """How many names a definition has once those in it are inserted (too many if nested too deeply)."""
+        if depth > DEEPEST:
+            return LARGEST + 1
+        if definition not in self._sizes:
+            self._sizes[definition] = 1  # what a definition that uses itself counts
+            found = nodes.names_in(self.names.definitions[definition].expression)
+            self._sizes[definition] = sum(
+                self._size(name.name, depth + 1) if name.name in self.names.definitions else 1
+                for name in found
+            )
+        return self._sizes[definition]
 
 
 def product(left: Resolved, right: Resolved) -> Resolved:

@@ -120,5 +120,8 @@ class Drafts:
             return None
         if tag.name in self.resolver.names.latent:
             self.coefficients.setdefault(tag.name, tag.span)
+        elif tag.name in self.resolver.names.columns:
+            because = "a tag that names a variable of the data is no label"
+            self.resolver.notes.add(f"a product with {tag.name} for '@{tag.name}'", because)
         resolved = self.resolver.expression(tag)
         return Resolved(resolved.expression, resolved.text, ATOM, plain=True, span=tag.span)

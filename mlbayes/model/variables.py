@@ -9,14 +9,13 @@ import numpy as np
 
 from mlbayes.data.read import require_numeric
 from mlbayes.data.table import Table
-from mlbayes.language.nodes import Centre, Name, Regression, Script, names_in
+from mlbayes.language.nodes import Centre, Name, Script
 from mlbayes.model.hierarchy import build_hierarchy, level_of_values, values_at_level
 from mlbayes.model.model import Centring, Hierarchy, Indices, Kind, Role, Variable, Vector
 from mlbayes.model.names import Names, split_name, used_columns, uses_lag
 from mlbayes.model.notes import Notes
 from mlbayes.problems import nearest
 
-INDICATOR = ".missing"
 MOST_CODES = 100
 
 
@@ -51,7 +50,6 @@ def read_variables(
         for name in dict.fromkeys([*columns, *(name.name for name in aside)])
         if name in table.columns
     }
-    _add_indicators(script, names, variables)
     _add_latent(script, names, hierarchy, variables, notes)
     return variables, hierarchy, rows
 
@@ -179,22 +177,6 @@ def _codes(name: str, kind: Kind, values: Vector, place: Name, notes: Notes) -> 
 
 
 # ------------------------------------------------------------------ variables that are not columns
-def _add_indicators(script: Script, names: Names, variables: dict[str, Variable]) -> None:
-    """`y.missing` on the left of an equation is a complete binary variable of its own."""
-    for statement in script.model:
-        if not isinstance(statement, Regression):
-            continue
-        for outcome in statement.outcomes:
-            for name in names_in(outcome):
-                base = name.name.removesuffix(INDICATOR)
-                if name.name.endswith(INDICATOR) and base in variables and name.name not in variables:
-                    source = variables[base]
-                    values = source.missing.astype(np.float64)
-                    variables[name.name] = Variable(
-                        name.name, Kind.ORDINAL, source.level, Role.UNUSED, values, (0, 1)
-                    )
-
-
 def _add_latent(
     script: Script, names: Names, hierarchy: Hierarchy, variables: dict[str, Variable], notes: Notes
 ) -> None:

@@ -1,0 +1,113 @@
+"""PARAMETERS, WALDTEST, SIMPLE and the settings of a run."""
+
+from __future__ import annotations
+
+import pytest
+from modelling import built, messages
+
+from mlbayes.model.describe import describe
+from mlbayes.model.model import At, Constant, Family, Operation, ParameterReference, Reference
+
+
+def test_generated_quantities_in_order() -> None:
+    model = built("MODEL: y ~ z@b1 m@b2; PARAMETERS: d = b1 - b2; r = d / y.totalvar;")
+    assert [q.printed for q in model.generated] == ["d = b1-b2", "r = d/y.totalvar"]
+    assert model.generated[0].expression == Operation(
+        "-", (ParameterReference("b1"), ParameterReference("b2"))
+    )
+
+
+def test_a_definition_of_a_label_is_a_constraint() -> None:
+    model = built("MODEL: y ~ z@b1 m@b2; PARAMETERS: half = b1 / 2; b2 = half + 1;")
+    half = Operation("/", (ParameterReference("b1"), Constant(2.0)))
+    assert model.parameters["b2"].definition == Operation("+", (half, Constant(1.0)))
+    assert [q.name for q in model.generated] == ["half"]
+    assert describe(model).parameters["Outcome Models"] == 3
+
+
+def test_priors() -> None:
+    model = built(
+        "MODEL: y ~ z@b1 m@b2; y@v; PARAMETERS: b1 ~ normal(0, 4); b2 ~ truncate(0, inf); v ~ ig(2, 1);"
+    )
+    assert model.parameters["b1"].prior.family is Family.NORMAL
+    assert model.parameters["b2"].prior.arguments == (0.0, float("inf"))
+    assert model.parameters["v"].prior.stated
+    assert describe(model).priors == ["b1 ~ normal(0, 4)", "b2 ~ truncate(0, inf)", "v ~ ig(2, 1)"]
+
+
+def test_wald_tests() -> None:
+    model = built(
+        "MODEL: y ~ z@b1 m@b2 t@b3; WALDTEST: b1:b2 = 0; b3 = 1; WALDTEST: b1 = b2:b3; WALDTEST: y ~ z;"
+    )
+    first, second, nested = model.wald_tests
+    assert first.constraints == (({"b1": 1.0}, 0.0), ({"b2": 1.0}, 0.0), ({"b3": 1.0}, 1.0))
+    assert second.constraints == (({"b1": 1.0, "b2": -1.0}, 0.0), ({"b1": 1.0, "b3": -1.0}, 0.0))
+    assert second.printed == ("b1 = b2", "b1 = b3")
+    assert nested.constraints == (({"b2": 1.0}, 0.0), ({"b3": 1.0}, 0.0))
+    assert nested.restricted == "y ~ Intercept z"
+
+
+def test_conditional_effects() -> None:
+    model = built(
+        "ORDINAL: b; FIXED: z t b; CENTER: z m; MODEL: y ~ z m b z*m z*b z*m*b t z*t;"
+        "SIMPLE: z | m; z | m and b; z | m @ quartile; z | m @ 2;"
+    )
+    one, two, quartile, number = model.conditional_effects
+    assert one.focal_label == "z"
+    assert one.slopes == ((1, ()), (5, (0,)))
+    assert one.intercepts == ((0, ()), (2, (0,)))
+    assert [(m.label, m.at, m.values) for m in two.moderators] == [
+        ("m", At.SD, ()),
+        ("b", At.CODES, (0.0, 1.0)),
+    ]
+    assert two.slopes == ((1, ()), (5, (0,)), (6, (1,)), (7, (0, 1)))
+    assert two.intercepts == ((0, ()), (2, (0,)), (3, (1,)))
+    assert quartile.moderators[0].at is At.QUARTILE
+    assert number.moderators[0].values == (2.0,)
+    assert isinstance(one.focal, Reference)
+    assert one.focal.centring.value == "grand mean"
+
+
+def test_powers_of_moderators_count_as_often_as_they_stand() -> None:
+    model = built("MODEL: y ~ z m (m^2) z*m z*(m^2); SIMPLE: z | m;")
+    (effect,) = model.conditional_effects
+    assert effect.slopes == ((1, ()), (4, (0,)), (5, (0, 0)))
+    assert effect.intercepts == ((0, ()), (2, (0,)), (3, (0, 0)))
+    assert model.warnings == ("The focal predictor z is not centered: conditional intercepts are at z = 0.",)
+
+
+def test_settings_and_their_defaults() -> None:
+    model = built(
+        "MODEL: y ~ z; SEED: 5; BURN: 100; ITER: 50; CHAINS: 2; NIMPS: 4;"
+        "OPTIONS: joint; SAVE: stacked = a.csv;"
+    )
+    settings = model.settings
+    assert (settings.seed, settings.burn, settings.iterations, settings.chains) == (5, 100, 50, 2)
+    assert (settings.imputations, settings.options) == (4, {"joint"})
+    assert settings.saves == (("stacked", "a.csv"),)
+    silent = built("MODEL: y ~ z;")
+    assert (silent.settings.seed, silent.settings.burn, silent.settings.iterations) == (1, 2000, 10000)
+    assert "SEED: 1" in [addition.what for addition in silent.additions]
+
+
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [
+        ("MODEL: y ~ z@b1; PARAMETERS: q = b2;", "'b2' is not known"),
+        ("MODEL: y ~ z@b1; PARAMETERS: q = r; r = b1;", "'r' is used before it is defined"),
+        ("MODEL: y ~ z@b1; PARAMETERS: q = b1; q = 2;", "'q' is defined twice"),
+        ("MODEL: y ~ z@b1; PARAMETERS: b1 = b1 + 1;", "the constraint on 'b1' uses 'b1' itself"),
+        ("MODEL: y ~ z@b1; PARAMETERS: b2 ~ normal(0, 1);", "no parameter is labelled 'b2'"),
+        ("MODEL: y ~ z@b1; PARAMETERS: q = z.totalvar;", "'z' has no equation, so there is no 'z.totalvar'"),
+        ("MODEL: y ~ z@b1; y@b1;", "the label 'b1' names a coefficient and a variance"),
+        ("MODEL: y ~ z@b1; WALDTEST: b2 = 0;", "no parameter is labelled 'b2'"),
+        ("MODEL: y ~ z; WALDTEST: y ~ z m;", "'m' is not in the equation of 'y'"),
+        ("MODEL: y ~ z; WALDTEST: z ~ y;", "MODEL has no equation of 'z'"),
+        ("MODEL: y ~ z m; SIMPLE: z | m;", "no equation has 'z' and its product with m"),
+        ("MODEL: y ~ z; SIMPLE: z | m;", "'m' is in the data but not in MODEL"),
+        ("MODEL: y ~ z; OPTIONS: prior1 prior3;", "OPTIONS has both prior1 and prior3"),
+        ("MODEL: y ~ z; ITER: 2;", "ITER is 2 in total for 4 chains"),
+    ],
+)
+def test_mistakes(script: str, message: str) -> None:
+    assert message in messages(script)
