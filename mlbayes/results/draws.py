@@ -106,12 +106,25 @@ class AcceptanceDraws:
 
 
 @dataclass(frozen=True)
+class Snapshot:
+    """The data of one draw, every column of shape (rows,) in sorted row order.
+
+    `values`: the variables of the model with missing values imputed, keyed by name.  `added`: latent scores, random
+    effects, latent cluster means, residuals and predicted values, keyed by the names of saved columns, in order.
+    """
+
+    values: dict[str, Array]
+    added: dict[str, Array]
+
+
+@dataclass(frozen=True)
 class Draws:
     """Everything that a run kept.
 
     `burn`: burn-in draws of each chain (fewer than asked when interrupted), `kept`: draws after it.
     `equations` and `predictors` stand in the order of the model's lists; `moderators` in the order of
-    `Model.conditional_effects` and their moderators.  `parameters`: {name: (chains, draws)} for every free or
+    `Model.conditional_effects` and their moderators.  `snapshots`: the imputations in order of their numbers; their
+    mean and variance are over all monitored draws.  `parameters`: {name: (chains, draws)} for every free or
     defined parameter of the model.
     """
 
@@ -125,3 +138,6 @@ class Draws:
     moderators: tuple[tuple[ModeratorDraws, ...], ...] = ()
     acceptance: tuple[AcceptanceDraws, ...] = ()
     complete: bool = True
+    snapshots: tuple[Snapshot, ...] = ()
+    snapshot_mean: Snapshot | None = None
+    snapshot_variance: Snapshot | None = None

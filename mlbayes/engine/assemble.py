@@ -1,0 +1,72 @@
+"""The recorded numbers of all chains by meaning."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlbayes.model.model import At, Model, ModeratorSpec
+from mlbayes.plan.choose import PlannedModel
+from mlbayes.plan.record import EquationLayout, PredictorLayout, is_centred
+from mlbayes.plan.regressions import OutcomeRegression
+from mlbayes.results.draws import EquationDraws, ModeratorDraws, PartDraws, PredictorDraws, RandomDraws
+
+Array = NDArray[np.float64]
+
+SHARES = {At.QUANTILE: (0.84, 0.5, 0.16), At.QUARTILE: (0.75, 0.5, 0.25)}
+
+
+def equation_draws(records: Array, r: OutcomeRegression, place: EquationLayout) -> EquationDraws:
+    """Draws of an equation from records of shape (chains, draws, width)."""
+    k = len(r.terms)
+    random = []
+    for group, covariance, parts in zip(r.equation.random, place.covariances, place.parts, strict=True):
+        n = len(group.terms)
+        matrix = records[:, :, covariance : covariance + n * n].reshape(*records.shape[:2], n, n)
+        random.append(RandomDraws(matrix[:, :, ::-1, ::-1], records[:, :, parts], records[:, :, parts + 1]))
+    return EquationDraws(
+        coefficients=records[:, :, place.coefficients : place.coefficients + k],
+        residual=1.0 / records[:, :, place.precision],
+        sd=records[:, :, place.sd : place.sd + k],
+        explained=records[:, :, place.explained],
+        random=tuple(random),
+    )
+
+
+def predictor_draws(records: Array, sizes: list[int], place: PredictorLayout) -> PredictorDraws:
+    """Draws of a predictor model; `sizes`: number of slopes of each part."""
+    parts = [
+        PartDraws(records[:, :, slopes : slopes + n], 1.0 / records[:, :, precision])
+        for n, slopes, precision in zip(sizes, place.slopes, place.precisions, strict=True)
+    ]
+    return PredictorDraws(records[:, :, place.grand_mean], tuple(parts))
+
+
+def parameter_draws(planned: PlannedModel, equations: list[EquationDraws]) -> dict[str, Array]:
+    """Draws by the names of parameters."""
+    found: dict[str, Array] = {}
+    for r, draws in zip(planned.regressions.outcomes, equations, strict=True):
+        for t, term in enumerate(r.equation.terms):
+            found.setdefault(term.coefficient, draws.coefficients[:, :, t])
+        if r.equation.residual is not None:
+            found.setdefault(r.equation.residual, draws.residual)
+        for group, random in zip(r.equation.random, draws.random, strict=True):
+            if group.variance is not None:
+                found.setdefault(group.variance, random.covariance[:, :, 0, 0])
+    return found
+
+
+def moderator_draws(records: Array, model: Model, moderator: ModeratorSpec, place: int) -> ModeratorDraws:
+    """The values at which a moderator is held; quantiles are those of the observed data around the drawn mean."""
+    if place < 0:
+        return ModeratorDraws(np.array(moderator.values, dtype=np.float64).reshape(1, 1, -1))
+    mean = records[:, :, place, None]
+    sd = records[:, :, place + 1, None]
+    if is_centred(moderator):
+        mean = np.zeros_like(mean)
+    if moderator.at is At.SD:
+        return ModeratorDraws(mean + sd * np.array([1.0, 0.0, -1.0]))
+    values = model.variables[moderator.reference.variable].values
+    seen = values[~np.isnan(values)]
+    points = np.quantile(seen, SHARES[moderator.at], method="hazen") - seen.mean()
+    return ModeratorDraws(mean + points)

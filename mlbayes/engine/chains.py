@@ -1,0 +1,245 @@
+"""Chains as threads: seeds, stretches of sweeps, interruption, progress, and what is kept."""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlbayes.engine.assemble import equation_draws, moderator_draws, parameter_draws, predictor_draws
+from mlbayes.engine.monitor import Monitor, average, collect, monitored_draws
+from mlbayes.engine.state import State
+from mlbayes.engine.sweep import run_sweeps
+from mlbayes.engine.work import make_work
+from mlbayes.model.model import Settings
+from mlbayes.plan.choose import PlannedModel
+from mlbayes.plan.starts import start_state
+from mlbayes.problems import Problem, ProblemError, ProblemKind
+from mlbayes.results.draws import AcceptanceDraws, Draws, Snapshot
+
+STRETCH = 0.15  # seconds between looks at the interrupt flag from Python
+REFRESH = 0.1  # seconds between reports of progress
+RHAT_EVERY = 1.0  # seconds between the R-hats shown while running
+
+
+class Progress(Protocol):
+    """What is told about a run while it goes on."""
+
+    def update(self, chain: int, iteration: int, total: int, rhat: float | None) -> None:
+        """Chain `chain` has done `iteration` of `total` sweeps."""
+
+
+class Failure(Exception):
+    """A step of a chain failed: chain, iteration and number of the step."""
+
+    def __init__(self, chain: int, iteration: int, step: int) -> None:
+        super().__init__(chain, iteration, step)
+        self.chain, self.iteration, self.step = chain, iteration, step
+
+
+class Chain:
+    """One chain with its generator, state and records."""
+
+    def __init__(self, planned: PlannedModel, number: int, flag: NDArray[np.int64]) -> None:
+        settings = planned.model.settings
+        self.planned = planned
+        self.number = number
+        self.flag = flag
+        self.burn = settings.burn
+        self.total = settings.burn + kept_per_chain(settings)
+        self.rng = np.random.Generator(np.random.Philox(key=[settings.seed, number]))
+        self.store = start_state(planned, self.rng)
+        self.work = make_work(planned.plan)
+        self.records = np.empty((self.total, planned.layout.width))
+        self.monitor = Monitor(planned)
+        self.done = 0
+        self.snapshots: dict[int, Snapshot] = {}
+        self.looks = look_points(planned, number)
+
+    def run(self) -> None:
+        """Run to the end or until the flag is set.  Raises Failure."""
+        length = 1
+        while self.done < self.total and not self.flag[0]:
+            after = next((look for look in self.looks if look > self.done), self.total)
+            count = min(length, after - self.done, self.total - self.done)
+            started = time.perf_counter()
+            out = self.records[self.done : self.done + count]
+            finished, failed = run_sweeps(
+                self.planned.plan, self.store, self.done, count, self.burn, out, self.flag, self.rng, self.work
+            )
+            self.done += finished
+            if failed >= 0:
+                raise Failure(self.number, self.done, failed)
+            seconds = (time.perf_counter() - started) / max(finished, 1)
+            length = max(1, min(2 * length, int(STRETCH / max(seconds, 1e-7))))
+            if self.done in self.looks:
+                self._look()
+
+    def _look(self) -> None:
+        """Monitor the state, and keep its data when an imputation is due."""
+        due = self.looks[self.done]
+        state = State(self.planned, self.store, self.rng)
+        if due.monitored:
+            self.monitor.observe(state)
+        for imputation in due.imputations:
+            self.snapshots[imputation] = state.snapshot()
+
+
+class Look:
+    """What happens after a sweep: monitoring, and the numbers of the imputations to keep."""
+
+    def __init__(self) -> None:
+        self.monitored = False
+        self.imputations: list[int] = []
+
+
+def kept_per_chain(settings: Settings) -> int:
+    """Draws of each chain after burn-in: ITER divided by the chains, rounded up."""
+    return -(-settings.iterations // settings.chains)
+
+
+def look_points(planned: PlannedModel, chain: int) -> dict[int, Look]:
+    """After how many sweeps a chain is looked at; imputation k belongs to chain k modulo chains."""
+    settings = planned.model.settings
+    kept = kept_per_chain(settings)
+    looks: dict[int, Look] = {}
+    monitored = max(1, min(kept, monitored_draws(planned.model) // settings.chains))
+    for i in range(1, monitored + 1):
+        looks.setdefault(settings.burn + i * kept // monitored, Look()).monitored = True
+    own = list(range(chain, settings.imputations, settings.chains))
+    for i, imputation in enumerate(own, 1):
+        looks.setdefault(settings.burn + i * kept // len(own), Look()).imputations.append(imputation)
+    return dict(sorted(looks.items()))
+
+
+def run_chains(
+    planned: PlannedModel, threads: int, progress: Progress, stop: threading.Event
+) -> Draws:
+    """Run every chain and gather what they kept.
+
+    The result does not depend on the number of threads: each chain has a generator keyed by (seed, chain).
+    Raises ProblemError (kind NUMERICAL) when a step fails.
+    """
+    flag = np.zeros(1, dtype=np.int64)
+    chains = [Chain(planned, k, flag) for k in range(planned.model.settings.chains)]
+    with ThreadPoolExecutor(max_workers=max(1, min(threads, len(chains)))) as pool:
+        futures = [pool.submit(chain.run) for chain in chains]
+        try:
+            _watch(chains, futures, flag, progress, stop)
+        finally:
+            flag[0] = 1
+    for future in futures:
+        _raise_failure(planned, future)
+    return gather(planned, chains)
+
+
+def _watch(
+    chains: list[Chain],
+    futures: list[Future[None]],
+    flag: NDArray[np.int64],
+    progress: Progress,
+    stop: threading.Event,
+) -> None:
+    """Report progress until all chains have ended, one has failed, or the user wants to stop."""
+    shown, rhat, checked = [-1] * len(chains), None, time.monotonic()
+    while True:
+        done, pending = wait(futures, timeout=REFRESH, return_when=FIRST_EXCEPTION)
+        if stop.is_set() or any(future.exception() is not None for future in done):
+            flag[0] = 1
+        silent = getattr(progress, "silent", False)
+        if not silent and time.monotonic() - checked > RHAT_EVERY:
+            rhat, checked = _rhat_so_far(chains), time.monotonic()
+        for chain in chains:
+            if chain.done != shown[chain.number]:
+                shown[chain.number] = chain.done
+                progress.update(chain.number, chain.done, chain.total, rhat)
+        if not pending:
+            return
+
+
+def _rhat_so_far(chains: list[Chain]) -> float | None:
+    """The highest R-hat of the recorded numbers over the second half of what all chains have done."""
+    from mlbayes.results.diagnostics import rhat
+
+    done = min(chain.done for chain in chains)
+    if done < 40:
+        return None
+    step = max(1, done // 2 // 200)
+    records = np.stack([chain.records[done // 2 : done : step] for chain in chains])
+    values = [rhat(np.ascontiguousarray(records[:, :, k])) for k in range(records.shape[2])]
+    finite = [value for value in values if np.isfinite(value)]
+    return max(finite, default=None)
+
+
+def _raise_failure(planned: PlannedModel, future: Future[None]) -> None:
+    """Turn the failure of a chain into a problem that names the block."""
+    error = future.exception()
+    if error is None:
+        return
+    if not isinstance(error, Failure):
+        raise error
+    labels = planned.step_labels
+    if error.step < len(labels):
+        what = f"a matrix is not positive definite in {labels[error.step]}"
+    else:
+        what = "a parameter is no longer a finite number"
+    message = f"{what} (chain {error.chain + 1}, iteration {error.iteration + 1})"
+    hint = (
+        "are two predictors nearly the same, are there fewer clusters than the covariance matrix needs, or is a"
+        " variable constant? Try fewer random effects, or OPTIONS: prior1"
+    )
+    raise ProblemError([Problem(message, None, hint, ProblemKind.NUMERICAL)])
+
+
+def gather(planned: PlannedModel, chains: list[Chain]) -> Draws:
+    """What all chains kept; an interrupted run keeps what every chain has."""
+    model = planned.model
+    settings = model.settings
+    done = min(chain.done for chain in chains)
+    records = np.stack([chain.records[:done] for chain in chains])
+    layout = planned.layout
+    outcomes = planned.regressions.outcomes
+    equations = [equation_draws(records, r, place) for r, place in zip(outcomes, layout.equations, strict=True)]
+    predictors = []
+    for predictor, place in zip(model.predictor_models, layout.predictors, strict=True):
+        predictors.append(predictor_draws(records, [len(part.predictors) for part in predictor.parts], place))
+    moderators = tuple(
+        tuple(moderator_draws(records, model, spec, place) for spec, place in zip(effect.moderators, places, strict=True))
+        for effect, places in zip(model.conditional_effects, layout.moderators, strict=True)
+    )
+    monitors = [chain.monitor for chain in chains]
+    if not any(monitor.draws for monitor in monitors):
+        for chain in chains:
+            chain.monitor.observe(State(planned, chain.store, chain.rng))
+    mean, variance = average(monitors)
+    found = {number: snapshot for chain in chains for number, snapshot in chain.snapshots.items()}
+    return Draws(
+        burn=min(settings.burn, done),
+        kept=max(done - settings.burn, 0),
+        chains=settings.chains,
+        equations=tuple(equations),
+        predictors=tuple(predictors),
+        parameters=parameter_draws(planned, equations),
+        monitors=collect(monitors),
+        moderators=moderators,
+        acceptance=_acceptances(planned, chains),
+        complete=done == chains[0].total,
+        snapshots=tuple(found[number] for number in sorted(found)),
+        snapshot_mean=mean,
+        snapshot_variance=variance,
+    )
+
+
+def _acceptances(planned: PlannedModel, chains: list[Chain]) -> tuple[AcceptanceDraws, ...]:
+    result = []
+    for variable, kind, target, offset in planned.acceptances:
+        rates = tuple(
+            float(chain.store[offset] / chain.store[offset + 1]) if chain.store[offset + 1] else 0.0
+            for chain in chains
+        )
+        result.append(AcceptanceDraws(variable, kind, target, rates))
+    return tuple(result)

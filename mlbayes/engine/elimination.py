@@ -1,0 +1,508 @@
+"""Joint Gaussian draws of a block by elimination, units upward, and by substitution, downward.
+
+In column space a residual is sum_c x_c b_c with b_const = -1, where b collects what the top and every
+tier add to the coefficient of column c.  Given the cross products Q of the columns (weighted by
+precisions), an unknown u with map A (b += A'u) has precision R = A Q A' + prior and linear part -A Q b.
+With R = C C' and V = C^-1 A Q the tier hands Q - V'V up to its parent; the top then holds the exact
+marginal of its coefficients.  Downward, u = C'^-1 (z - V b).  (Block elimination of an arrow matrix, as
+in the mixed-model equations of Henderson; see docs/algorithms.md.)  Inner loops run over units.
+"""
+
+import math
+
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from mlbayes.engine.jit import kernel
+from mlbayes.engine.linalg import cholesky, packed, solve_lower, solve_upper
+from mlbayes.engine.random import interval_normal
+from mlbayes.engine.vectors import (
+    add_product,
+    add_scaled,
+    clear,
+    copy,
+    multiply,
+    root_and_inverse,
+    subtract_product,
+    total,
+    triple_dot,
+)
+from mlbayes.plan.plan import (
+    BLOCK_BOUNDS,
+    BLOCK_COLUMNS,
+    BLOCK_CROSS,
+    BLOCK_ENTRIES,
+    BLOCK_ENTRIES_END,
+    BLOCK_FIRST,
+    BLOCK_LAST,
+    BLOCK_PRIOR,
+    BLOCK_UNKNOWNS,
+    BLOCK_VALUES,
+    BLOCK_WIDTH,
+    CHUNK,
+    MAP_COLUMN,
+    MAP_KIND,
+    MAP_MINUS,
+    MAP_OFFSET,
+    MAP_SCALAR,
+    MAP_SLOT,
+    MAP_VECTOR,
+    MIX_COLUMN,
+    MIX_PRECISION,
+    MIX_ROW,
+    MIX_VECTOR,
+    SET_GATHER,
+    SET_STARTS,
+    SET_UNITS,
+    TIER_COLUMN_MAP,
+    TIER_COLUMNS,
+    TIER_CROSS,
+    TIER_DROPPED,
+    TIER_EFFECTS,
+    TIER_FACTOR,
+    TIER_MAPS,
+    TIER_MAPS_END,
+    TIER_MIXES,
+    TIER_MIXES_END,
+    TIER_PARENT,
+    TIER_PRIOR,
+    TIER_SET,
+    TIER_SLOTS,
+    TIER_WIDTH,
+    TOP_COLUMN,
+    TOP_FACTOR,
+    TOP_UNKNOWN,
+    Plan,
+    Work,
+)
+
+
+@kernel
+def load_cross(plan: Plan, store: NDArray, tier: NDArray, start: int, count: int, cross: NDArray) -> None:
+    """Cross products of a chunk of units: handed up from below plus the tier's own mixes."""
+    units = plan.sets[tier[TIER_SET], SET_UNITS]
+    width = tier[TIER_WIDTH]
+    below = tier[TIER_CROSS]
+    for k in range(width * (width + 1) // 2):
+        if below < 0:
+            clear(cross[k], count)
+        else:
+            offset = below + k * units + start
+            copy(cross[k], store[offset : offset + count], count)
+    for m in range(tier[TIER_MIXES], tier[TIER_MIXES_END]):
+        mix = plan.mixes[m]
+        offset = mix[MIX_VECTOR] + start
+        k = packed(mix[MIX_ROW], mix[MIX_COLUMN])
+        add_scaled(cross[k], store[offset : offset + count], store[mix[MIX_PRECISION]], count)
+
+
+@kernel
+def map_factor(kind: int, offset: int, store: NDArray) -> float:
+    """The scalar of a map entry that is not a vector."""
+    if kind == MAP_SCALAR:
+        return store[offset]
+    if kind == MAP_MINUS:
+        return -1.0
+    return 1.0
+
+
+@kernel
+def transfer_and_precision(
+    plan: Plan, store: NDArray, tier: NDArray, start: int, count: int, work: Work
+) -> None:
+    """transfer = A Q (slots x columns) and factor = A Q A' + prior (packed slots) of a chunk of units."""
+    slots = tier[TIER_SLOTS]
+    width = tier[TIER_WIDTH]
+    for k in range(slots * width):
+        clear(work.transfer[k], count)
+    for e in range(tier[TIER_MAPS], tier[TIER_MAPS_END]):
+        entry = plan.maps[e]
+        slot = entry[MAP_SLOT]
+        column = entry[MAP_COLUMN]
+        offset = entry[MAP_OFFSET] + start
+        for j in range(width):
+            target = work.transfer[slot * width + j]
+            if entry[MAP_KIND] == MAP_VECTOR:
+                add_product(target, work.cross[packed(column, j)], store[offset : offset + count], count)
+            else:
+                s = map_factor(entry[MAP_KIND], entry[MAP_OFFSET], store)
+                add_scaled(target, work.cross[packed(column, j)], s, count)
+    for k in range(slots * (slots + 1) // 2):
+        clear(work.factor[k], count)
+    for e in range(tier[TIER_MAPS], tier[TIER_MAPS_END]):
+        entry = plan.maps[e]
+        slot = entry[MAP_SLOT]
+        column = entry[MAP_COLUMN]
+        offset = entry[MAP_OFFSET] + start
+        for other in range(slot, slots):
+            target = work.factor[packed(other, slot)]
+            source = work.transfer[other * width + column]
+            if entry[MAP_KIND] == MAP_VECTOR:
+                add_product(target, source, store[offset : offset + count], count)
+            else:
+                add_scaled(target, source, map_factor(entry[MAP_KIND], entry[MAP_OFFSET], store), count)
+    for slot in range(slots):
+        prior = plan.index[tier[TIER_PRIOR] + slot]
+        target = work.factor[packed(slot, slot)]
+        if prior >= 0:
+            add_scaled(target, store[prior + start : prior + start + count], 1.0, count)
+        elif prior == -2:
+            for i in range(count):
+                target[i] += 1.0
+
+
+@kernel
+def factorise(slots: int, width: int, count: int, work: Work) -> float:
+    """Cholesky factor of every unit's precision in place, transfer = C^-1 transfer; sum of log determinants.
+
+    Returns nan when a unit's precision is not positive definite.
+    """
+    for j in range(slots):
+        diagonal = work.factor[packed(j, j)]
+        for k in range(j):
+            row = work.factor[packed(j, k)]
+            subtract_product(diagonal, row, row, count)
+        inverse = work.lines[1 + j]
+        root_and_inverse(diagonal, inverse, count)
+        for i in range(j + 1, slots):
+            below = work.factor[packed(i, j)]
+            for k in range(j):
+                subtract_product(below, work.factor[packed(i, k)], work.factor[packed(j, k)], count)
+            multiply(below, inverse, count)
+    product = work.lines[0]
+    copy(product, work.factor[0], count)
+    for j in range(1, slots):
+        multiply(product, work.factor[packed(j, j)], count)
+    log_determinant = 0.0
+    running = 1.0
+    for i in range(count):
+        running *= product[i]
+        if not running > 0.0:
+            return math.nan
+        if running > 1e150 or running < 1e-150:
+            log_determinant += 2.0 * math.log(running)
+            running = 1.0
+    log_determinant += 2.0 * math.log(running)
+    for a in range(slots):
+        for j in range(width):
+            line = work.transfer[a * width + j]
+            for k in range(a):
+                subtract_product(line, work.factor[packed(a, k)], work.transfer[k * width + j], count)
+            multiply(line, work.lines[1 + a], count)
+    return log_determinant
+
+
+@kernel
+def reduced(slots: int, width: int, i: int, j: int, count: int, work: Work) -> NDArray:
+    """Q_ij - sum over slots of V_i V_j for a chunk of units."""
+    source = work.cross[packed(i, j)]
+    if slots == 0:
+        return source
+    t = work.lines[0]
+    a = work.transfer[i]
+    b = work.transfer[j]
+    if slots == 1:
+        for u in range(count):
+            t[u] = source[u] - a[u] * b[u]
+        return t
+    c = work.transfer[width + i]
+    d = work.transfer[width + j]
+    for u in range(count):
+        t[u] = source[u] - a[u] * b[u] - c[u] * d[u]
+    for k in range(2, slots):
+        subtract_product(t, work.transfer[k * width + i], work.transfer[k * width + j], count)
+    return t
+
+
+@kernel
+def hand_up(
+    plan: Plan, store: NDArray, block: NDArray, tier: NDArray, start: int, count: int, work: Work
+) -> None:
+    """Add the chunk's reduced cross products to those of the parent tier, or of the top."""
+    slots = tier[TIER_SLOTS]
+    width = tier[TIER_WIDTH]
+    parent = tier[TIER_PARENT]
+    column_map = tier[TIER_COLUMN_MAP]
+    own = plan.sets[tier[TIER_SET]]
+    parents = 0
+    first = 0
+    last = 0
+    if parent >= 0:
+        parents = plan.sets[plan.tiers[parent, TIER_SET], SET_UNITS]
+        first = plan.index[own[SET_GATHER] + start]
+        last = plan.index[own[SET_GATHER] + start + count - 1]
+    for i in range(tier[TIER_DROPPED], width):
+        for j in range(tier[TIER_DROPPED], i + 1):
+            values = reduced(slots, width, i, j, count, work)
+            k = packed(plan.index[column_map + i], plan.index[column_map + j])
+            if parent < 0:
+                store[block[BLOCK_CROSS] + k] += total(values, 0, count)
+            else:
+                target = plan.tiers[parent, TIER_CROSS] + k * parents
+                for p in range(first, last + 1):
+                    begin = max(plan.index[own[SET_STARTS] + p] - start, 0)
+                    end = min(plan.index[own[SET_STARTS] + p + 1] - start, count)
+                    store[target + p] += total(values, begin, end)
+
+
+@kernel
+def keep_factors(plan: Plan, store: NDArray, tier: NDArray, start: int, count: int, work: Work) -> None:
+    """Keep V and C of a chunk for the way down."""
+    slots = tier[TIER_SLOTS]
+    width = tier[TIER_WIDTH]
+    units = plan.sets[tier[TIER_SET], SET_UNITS]
+    offset = tier[TIER_FACTOR] + start
+    for k in range(slots * width):
+        copy(store[offset : offset + count], work.transfer[k], count)
+        offset += units
+    for k in range(slots * (slots + 1) // 2):
+        copy(store[offset : offset + count], work.factor[k], count)
+        offset += units
+
+
+@kernel
+def eliminate(plan: Plan, store: NDArray, b: int, keep: bool, work: Work) -> float:
+    """Eliminate every tier of block `b`; the top's cross products are left in the store.
+
+    Returns the sum of the log determinants of the units' precisions, nan when one is not positive definite.
+    """
+    block = plan.blocks[b]
+    for t in range(block[BLOCK_FIRST], block[BLOCK_LAST]):
+        tier = plan.tiers[t]
+        if tier[TIER_CROSS] >= 0:
+            units = plan.sets[tier[TIER_SET], SET_UNITS]
+            size = tier[TIER_WIDTH] * (tier[TIER_WIDTH] + 1) // 2 * units
+            clear(store[tier[TIER_CROSS] : tier[TIER_CROSS] + size], size)
+    size = block[BLOCK_WIDTH] * (block[BLOCK_WIDTH] + 1) // 2
+    clear(store[block[BLOCK_CROSS] : block[BLOCK_CROSS] + size], size)
+    log_determinant = 0.0
+    for t in range(block[BLOCK_FIRST], block[BLOCK_LAST]):
+        tier = plan.tiers[t]
+        units = plan.sets[tier[TIER_SET], SET_UNITS]
+        slots = tier[TIER_SLOTS]
+        for start in range(0, units, CHUNK):
+            count = min(CHUNK, units - start)
+            load_cross(plan, store, tier, start, count, work.cross)
+            if slots > 0:
+                transfer_and_precision(plan, store, tier, start, count, work)
+                log_determinant += factorise(slots, tier[TIER_WIDTH], count, work)
+                if math.isnan(log_determinant):
+                    return math.nan
+            hand_up(plan, store, block, tier, start, count, work)
+            if keep and slots > 0:
+                keep_factors(plan, store, tier, start, count, work)
+    return log_determinant
+
+
+@kernel
+def top_system(plan: Plan, store: NDArray, block: NDArray, p: NDArray, h: NDArray) -> None:
+    """Precision matrix (lower triangle of `p`) and linear part `h` of the top unknowns, priors included."""
+    n = block[BLOCK_UNKNOWNS]
+    cross = block[BLOCK_CROSS]
+    constant = block[BLOCK_WIDTH] - 1
+    prior = block[BLOCK_PRIOR]
+    for i in range(n):
+        h[i] = store[prior + i] * store[prior + n + i]
+        for j in range(i):
+            p[i, j] = 0.0
+        p[i, i] = store[prior + i]
+    for e in range(block[BLOCK_ENTRIES], block[BLOCK_ENTRIES_END]):
+        i = plan.tops[e, TOP_UNKNOWN]
+        a = plan.tops[e, TOP_COLUMN]
+        s = store[plan.tops[e, TOP_FACTOR]]
+        h[i] += s * store[cross + packed(constant, a)]
+        for f in range(block[BLOCK_ENTRIES], block[BLOCK_ENTRIES_END]):
+            j = plan.tops[f, TOP_UNKNOWN]
+            if j <= i:
+                k = packed(a, plan.tops[f, TOP_COLUMN])
+                p[i, j] += s * store[plan.tops[f, TOP_FACTOR]] * store[cross + k]
+
+
+@kernel
+def top_quadratic(plan: Plan, store: NDArray, b: int, work: Work) -> float:
+    """log det P + (Q_cc - h' P^-1 h): -2 times the log of the integral over the top, up to a constant; nan if it fails."""
+    block = plan.blocks[b]
+    n = block[BLOCK_UNKNOWNS]
+    constant = block[BLOCK_WIDTH] - 1
+    quadratic = store[block[BLOCK_CROSS] + packed(constant, constant)]
+    if n == 0:
+        return quadratic
+    p = work.dense[0]
+    factor = work.dense[1]
+    h = work.vectors[0]
+    top_system(plan, store, block, p, h)
+    log_determinant = cholesky(p, factor, n)
+    if math.isnan(log_determinant):
+        return math.nan
+    solve_lower(factor, h, h, n)
+    for i in range(n):
+        quadratic -= h[i] * h[i]
+    return log_determinant + quadratic
+
+
+@kernel
+def set_top_columns(plan: Plan, store: NDArray, block: NDArray) -> None:
+    """Coefficients of the top columns from the values of the top unknowns; the constant column has -1."""
+    width = block[BLOCK_WIDTH]
+    columns = block[BLOCK_COLUMNS]
+    for c in range(width):
+        store[columns + c] = 0.0
+    store[columns + width - 1] = -1.0
+    for e in range(block[BLOCK_ENTRIES], block[BLOCK_ENTRIES_END]):
+        value = store[block[BLOCK_VALUES] + plan.tops[e, TOP_UNKNOWN]]
+        store[columns + plan.tops[e, TOP_COLUMN]] += value * store[plan.tops[e, TOP_FACTOR]]
+
+
+@kernel
+def draw_top(plan: Plan, store: NDArray, b: int, rng: Generator, work: Work) -> bool:
+    """Draw the top unknowns given the eliminated cross products.
+
+    With bounds, two scans of univariate truncated normal draws from the current values (which leave the
+    truncated normal distribution as it is).  False when the precision is not positive definite.
+    """
+    block = plan.blocks[b]
+    n = block[BLOCK_UNKNOWNS]
+    values = block[BLOCK_VALUES]
+    bounds = block[BLOCK_BOUNDS]
+    if n > 0:
+        p = work.dense[0]
+        factor = work.dense[1]
+        h = work.vectors[0]
+        top_system(plan, store, block, p, h)
+        if math.isnan(cholesky(p, factor, n)):
+            return False
+        if bounds < 0:
+            solve_lower(factor, h, h, n)
+            for i in range(n):
+                h[i] += rng.standard_normal()
+            solve_upper(factor, h, h, n)
+            for i in range(n):
+                store[values + i] = h[i]
+        else:
+            for _ in range(2):
+                for i in range(n):
+                    s = h[i]
+                    for j in range(n):
+                        if j != i:
+                            s -= (p[i, j] if i > j else p[j, i]) * store[values + j]
+                    store[values + i] = interval_normal(
+                        rng, s / p[i, i], 1.0 / math.sqrt(p[i, i]), store[bounds + i], store[bounds + n + i]
+                    )
+    set_top_columns(plan, store, block)
+    return True
+
+
+@kernel
+def inherit_columns(plan: Plan, store: NDArray, block: NDArray, tier: NDArray) -> None:
+    """Coefficients of a tier's columns before its own unknowns: those of its parents, 0 for columns that end here."""
+    own = plan.sets[tier[TIER_SET]]
+    units = own[SET_UNITS]
+    parent = tier[TIER_PARENT]
+    for c in range(tier[TIER_WIDTH]):
+        offset = tier[TIER_COLUMNS] + c * units
+        target = store[offset : offset + units]
+        if c < tier[TIER_DROPPED]:
+            clear(target, units)
+            continue
+        above = plan.index[tier[TIER_COLUMN_MAP] + c]
+        if parent < 0:
+            value = store[block[BLOCK_COLUMNS] + above]
+            for i in range(units):
+                target[i] = value
+        else:
+            parents = plan.sets[plan.tiers[parent, TIER_SET], SET_UNITS]
+            offset = plan.tiers[parent, TIER_COLUMNS] + above * parents
+            source = store[offset : offset + parents]
+            gather = own[SET_GATHER]
+            for i in range(units):
+                target[i] = source[plan.index[gather + i]]
+
+
+@kernel
+def add_effects(plan: Plan, store: NDArray, tier: NDArray) -> None:
+    """Add A'u to the coefficients of a tier's columns."""
+    units = plan.sets[tier[TIER_SET], SET_UNITS]
+    for e in range(tier[TIER_MAPS], tier[TIER_MAPS_END]):
+        entry = plan.maps[e]
+        offset = tier[TIER_COLUMNS] + entry[MAP_COLUMN] * units
+        target = store[offset : offset + units]
+        offset = tier[TIER_EFFECTS] + entry[MAP_SLOT] * units
+        effects = store[offset : offset + units]
+        if entry[MAP_KIND] == MAP_VECTOR:
+            offset = entry[MAP_OFFSET]
+            add_product(target, effects, store[offset : offset + units], units)
+        else:
+            add_scaled(target, effects, map_factor(entry[MAP_KIND], entry[MAP_OFFSET], store), units)
+
+
+@kernel
+def draw_effects(plan: Plan, store: NDArray, tier: NDArray, rng: Generator, work: Work) -> None:
+    """Draw a tier's unknowns given the coefficients handed down to it."""
+    units = plan.sets[tier[TIER_SET], SET_UNITS]
+    slots = tier[TIER_SLOTS]
+    width = tier[TIER_WIDTH]
+    for start in range(0, units, CHUNK):
+        count = min(CHUNK, units - start)
+        for a in range(slots):
+            z = work.transfer[a]
+            for i in range(count):
+                z[i] = rng.standard_normal()
+            for j in range(tier[TIER_DROPPED], width):
+                v = tier[TIER_FACTOR] + (a * width + j) * units + start
+                c = tier[TIER_COLUMNS] + j * units + start
+                subtract_product(z, store[v : v + count], store[c : c + count], count)
+        factor = tier[TIER_FACTOR] + slots * width * units + start
+        for a in range(slots - 1, -1, -1):
+            z = work.transfer[a]
+            for k in range(a + 1, slots):
+                offset = factor + packed(k, a) * units
+                subtract_product(z, store[offset : offset + count], work.transfer[k], count)
+            offset = factor + packed(a, a) * units
+            diagonal = store[offset : offset + count]
+            for i in range(count):
+                z[i] /= diagonal[i]
+            offset = tier[TIER_EFFECTS] + a * units + start
+            copy(store[offset : offset + count], z, count)
+
+
+@kernel
+def draw_down(plan: Plan, store: NDArray, b: int, rng: Generator, work: Work) -> None:
+    """Draw every tier of a block from the top down, given the top."""
+    block = plan.blocks[b]
+    for t in range(block[BLOCK_LAST] - 1, block[BLOCK_FIRST] - 1, -1):
+        tier = plan.tiers[t]
+        inherit_columns(plan, store, block, tier)
+        if tier[TIER_SLOTS] > 0:
+            draw_effects(plan, store, tier, rng, work)
+            add_effects(plan, store, tier)
+
+
+@kernel
+def rebuild_columns(plan: Plan, store: NDArray, b: int) -> None:
+    """Coefficients of every column from the top unknowns and the effects as they are."""
+    block = plan.blocks[b]
+    set_top_columns(plan, store, block)
+    for t in range(block[BLOCK_LAST] - 1, block[BLOCK_FIRST] - 1, -1):
+        tier = plan.tiers[t]
+        inherit_columns(plan, store, block, tier)
+        add_effects(plan, store, tier)
+
+
+@kernel
+def sum_of_squares(plan: Plan, store: NDArray, b: int, precision: int) -> float:
+    """Sum of squared residuals of the equations that have the precision at store offset `precision`."""
+    block = plan.blocks[b]
+    s = 0.0
+    for t in range(block[BLOCK_FIRST], block[BLOCK_LAST]):
+        tier = plan.tiers[t]
+        units = plan.sets[tier[TIER_SET], SET_UNITS]
+        for m in range(tier[TIER_MIXES], tier[TIER_MIXES_END]):
+            mix = plan.mixes[m]
+            if mix[MIX_PRECISION] != precision:
+                continue
+            i = tier[TIER_COLUMNS] + mix[MIX_ROW] * units
+            j = tier[TIER_COLUMNS] + mix[MIX_COLUMN] * units
+            v = mix[MIX_VECTOR]
+            t_ij = triple_dot(store[v : v + units], store[i : i + units], store[j : j + units], units)
+            s += t_ij if mix[MIX_ROW] == mix[MIX_COLUMN] else 2.0 * t_ij
+    return s

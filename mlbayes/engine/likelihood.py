@@ -1,0 +1,100 @@
+"""Log likelihood of each independent unit: a top-level cluster, or a row of single-level data.
+
+Conditional: given the random effects.  Marginal: with the random effects of `|` integrated out, level by
+level, by the matrix determinant lemma and the Woodbury identity.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlbayes.engine.state import State
+from mlbayes.plan.polynomial import Polynomial
+from mlbayes.plan.regressions import OutcomeRegression
+
+Vector = NDArray[np.float64]
+LOG_2PI = float(np.log(2.0 * np.pi))
+
+
+def conditional_likelihood(state: State) -> Vector:
+    """Log likelihood of every unit given all random effects, all equations added up; shape (units,)."""
+    hierarchy = state.model.hierarchy
+    top = hierarchy.levels
+    total = np.zeros(hierarchy.units[top - 1])
+    for k, r in enumerate(state.planned.regressions.outcomes):
+        variance = state.variance(r)
+        values = -0.5 * (LOG_2PI + np.log(variance) + state.residual(k) ** 2 / variance)
+        total += np.bincount(hierarchy.ancestors(r.equation.level, top), values, total.size)
+    return total
+
+
+def marginal_likelihood(state: State) -> Vector:
+    """The same with random effects integrated out."""
+    hierarchy = state.model.hierarchy
+    total = np.zeros(hierarchy.units[hierarchy.levels - 1])
+    for r in state.planned.regressions.outcomes:
+        total += _marginal(state, r)
+    return total
+
+
+def factor_matrix(state: State, offset: int, n: int) -> Vector:
+    """A Cholesky factor from its packed form."""
+    matrix = np.zeros((n, n))
+    matrix[np.tril_indices(n)] = state.store[offset : offset + n * (n + 1) // 2]
+    return matrix
+
+
+def _marginal(state: State, r: OutcomeRegression) -> Vector:
+    """Log likelihood of the units of one equation."""
+    hierarchy = state.model.hierarchy
+    level, top = r.equation.level, hierarchy.levels
+    precision = float(state.store[r.precision])
+    fixed = Polynomial.of(r.outcome)
+    for coefficient, term in zip(r.coefficients, r.terms, strict=True):
+        fixed = fixed - coefficient * term
+    groups = sorted(zip(r.equation.random, r.factors, strict=True), key=lambda pair: pair[0].level)
+    columns = [
+        state.evaluate(r.terms[t], level) for group, _ in groups for t in reversed(group.terms)
+    ]
+    columns.append(state.evaluate(fixed, level))
+    rows = np.sqrt(precision) * np.stack(columns)
+    base = groups[0][0].level if groups else top
+    parents = hierarchy.ancestors(level, base)
+    size = hierarchy.units[base - 1]
+    width = len(columns)
+    cross = np.empty((size, width, width))
+    for i in range(width):
+        for j in range(i + 1):
+            cross[:, i, j] = cross[:, j, i] = np.bincount(parents, rows[i] * rows[j], size)
+    counts = np.bincount(parents, minlength=size)
+    total = -0.5 * counts * (LOG_2PI - np.log(precision))
+    for group, factor in groups:
+        if group.level > base:
+            cross, total = _add_up(cross, total, hierarchy.ancestors(base, group.level), hierarchy.units[group.level - 1])
+            base = group.level
+        n = len(group.terms)
+        cross, log_determinant = _integrate(cross, factor_matrix(state, factor, n))
+        total = total - 0.5 * log_determinant
+    total = total - 0.5 * cross[:, 0, 0]
+    return np.bincount(hierarchy.ancestors(base, top), total, hierarchy.units[top - 1])
+
+
+def _add_up(
+    cross: Vector, total: Vector, parents: NDArray[np.int64], size: int
+) -> tuple[Vector, Vector]:
+    """Sums of cross products and of log likelihoods within the clusters of a higher level."""
+    summed = np.zeros((size, *cross.shape[1:]))
+    np.add.at(summed, parents, cross)
+    return summed, np.bincount(parents, total, size)
+
+
+def _integrate(cross: Vector, factor: Vector) -> tuple[Vector, Vector]:
+    """Integrate out the effects of the first columns, covariance L L'; returns what is left and log determinants."""
+    n = len(factor)
+    precision = np.eye(n) + factor.T @ cross[:, :n, :n] @ factor
+    rest = factor.T @ cross[:, :n, n:]
+    root = np.linalg.cholesky(precision)
+    solved = np.linalg.solve(root, rest)
+    log_determinant = 2.0 * np.log(np.diagonal(root, axis1=1, axis2=2)).sum(axis=1)
+    return cross[:, n:, n:] - np.swapaxes(solved, 1, 2) @ solved, log_determinant

@@ -1,0 +1,150 @@
+"""A chain's state seen through the symbols of the model: numpy arrays by meaning, between sweeps."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from mlbayes.model.model import Centring, Kind, Role
+from mlbayes.plan.choose import PlannedModel
+from mlbayes.plan.polynomial import TOP, Atom, Polynomial
+from mlbayes.plan.regressions import OutcomeRegression
+from mlbayes.results.draws import Snapshot
+
+Vector = NDArray[np.float64]
+
+
+class State:
+    """The state of a chain after a sweep; outcomes that no equation needs are imputed here."""
+
+    def __init__(self, planned: PlannedModel, store: Vector, rng: Generator) -> None:
+        self.planned = planned
+        self.model = planned.model
+        self.store = store
+        self.fitted = [self._fitted(r) for r in planned.regressions.outcomes]
+        for r, fitted in zip(planned.regressions.outcomes, self.fitted, strict=True):
+            self._impute(r, fitted, rng)
+
+    def vector(self, atom: Atom) -> Vector:
+        """Values of a symbol over the units of its level."""
+        if atom in self.planned.symbols.static:
+            return self.planned.symbols.static[atom]
+        offset = self.planned.symbols.place[atom]
+        return self.store[offset : offset + self.planned.symbols.units(atom.level)]
+
+    def spread(self, atom: Atom, level: int) -> Vector | float:
+        """Values of a symbol over the units of a lower level (a number for those of the top)."""
+        values = self.vector(atom)
+        if atom.level == TOP:
+            return float(values[0])
+        return values if atom.level == level else values[self.model.hierarchy.ancestors(level, atom.level)]
+
+    def evaluate(self, polynomial: Polynomial, level: int) -> Vector:
+        """Values of a polynomial over the units of a level."""
+        total = np.zeros(self.planned.symbols.units(level))
+        for monomial, number in polynomial.terms.items():
+            product: Vector | float = number
+            for atom in monomial:
+                product = product * self.spread(atom, level)
+            total += product
+        return total
+
+    def _fitted(self, r: OutcomeRegression) -> Vector:
+        """Linear predictor with random effects, shape (units of the outcome's level,)."""
+        return self.evaluate(Polynomial.of(r.outcome) - r.composite(), r.equation.level)
+
+    def variance(self, r: OutcomeRegression) -> float:
+        """Residual variance of an equation."""
+        return float(1.0 / self.store[r.precision])
+
+    def _impute(self, r: OutcomeRegression, fitted: Vector, rng: Generator) -> None:
+        cells = np.flatnonzero(~r.active)
+        if cells.size:
+            noise = np.sqrt(self.variance(r)) * rng.standard_normal(cells.size)
+            self.vector(r.outcome)[cells] = fitted[cells] + noise
+
+    def value(self, name: str) -> Vector:
+        """Values of a variable over the units of its level, missing ones as drawn."""
+        return self.vector(self.planned.symbols.value(name))
+
+    def residual(self, k: int) -> Vector:
+        """Residuals of equation k."""
+        r = self.planned.regressions.outcomes[k]
+        return self.vector(r.outcome) - self.fitted[k]
+
+    def effects(self, r: OutcomeRegression, level: int, terms: tuple[int, ...]) -> list[Vector]:
+        """Random effects on the scale of the report, in the order of `terms`."""
+        effects = [self.vector(r.effect(level, t)).copy() for t in terms]
+        raw = [effect.copy() for effect in effects]
+        for (s, t), change in r.recentring.change.items():
+            if s in terms and t in terms:
+                factor = sum(
+                    number * float(np.prod([self.vector(atom)[0] for atom in monomial]))
+                    for monomial, number in change.terms.items()
+                )
+                effects[terms.index(s)] += factor * raw[terms.index(t)]
+        return effects
+
+    # ------------------------------------------------------------------ saved data
+    def snapshot(self) -> Snapshot:
+        """The completed data with what OPTIONS adds to them."""
+        hierarchy = self.model.hierarchy
+        values = {
+            name: self.value(name)[hierarchy.ancestors(1, variable.level)]
+            for name, variable in self.model.variables.items()
+            if variable.role not in (Role.LATENT, Role.UNUSED)
+        }
+        options = self.model.settings.options
+        added: dict[str, Vector] = {}
+        if "savelatent" in options:
+            added |= self._random_effects() | self._responses() | self._means()
+        outcomes = self.planned.regressions.outcomes
+        for wanted, suffix in (("saveresidual", "residual"), ("savepredicted", "predicted")):
+            if wanted not in options:
+                continue
+            for k, r in enumerate(outcomes):
+                column = self.residual(k) if suffix == "residual" else self.fitted[k]
+                added[f"{r.equation.outcome}.{suffix}"] = column[hierarchy.ancestors(1, r.equation.level)]
+        return Snapshot(values, added)
+
+    def _random_effects(self) -> dict[str, Vector]:
+        added = {}
+        hierarchy = self.model.hierarchy
+        for r in self.planned.regressions.outcomes:
+            for group in r.equation.random:
+                rows = hierarchy.ancestors(1, group.level)
+                cluster = hierarchy.identifiers[group.level - 2]
+                for t, effect in zip(group.terms, self.effects(r, group.level, group.terms), strict=True):
+                    label = r.equation.terms[t].label
+                    slope = "" if label == "Intercept" else f"${label}"
+                    added[f"{r.equation.outcome}{slope}[{cluster}]"] = effect[rows]
+        return added
+
+    def _responses(self) -> dict[str, Vector]:
+        added = {}
+        for predictor in self.model.predictor_models:
+            variable = self.model.variables[predictor.variable]
+            if variable.kind is Kind.ORDINAL:
+                response = self.vector(self.planned.symbols.response(variable.name))
+                added[f"{variable.name}.latent"] = response[self.model.hierarchy.ancestors(1, variable.level)]
+        return added
+
+    def _means(self) -> dict[str, Vector]:
+        added = {}
+        hierarchy = self.model.hierarchy
+        for part in self.planned.regressions.predictors:
+            if part.response.kind == "mean":
+                name = f"{part.variable}.mean[{hierarchy.identifiers[part.level - 2]}]"
+                added[name] = self.vector(part.response)[hierarchy.ancestors(1, part.level)]
+        return added
+
+
+def centred_as_shown(state: State, name: str) -> Vector:
+    """Values of a variable for the data summaries: fixed predictors that are centred are shown centred."""
+    variable = state.model.variables[name]
+    values = state.value(name)
+    if variable.role is Role.FIXED and variable.centring is Centring.GRAND:
+        return values - state.model.fixed_mean(name)
+    return values
+

@@ -1,0 +1,112 @@
+"""One sweep after the other: the step table is interpreted inside compiled code."""
+
+import math
+
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from mlbayes.engine.elimination import draw_down, draw_top, eliminate
+from mlbayes.engine.jit import kernel
+from mlbayes.engine.program import run_fills, run_products, run_program
+from mlbayes.engine.steps.cells import draw_cells
+from mlbayes.engine.steps.collapsed import draw_collapsed
+from mlbayes.engine.steps.covariances import draw_conjugate, draw_interweaving, report_covariance
+from mlbayes.engine.steps.explain import explain, moments
+from mlbayes.engine.steps.responses import draw_responses
+from mlbayes.engine.steps.variances import draw_variance
+from mlbayes.plan.plan import (
+    STEP_CELLS,
+    STEP_COLLAPSED,
+    STEP_CONJUGATE,
+    STEP_COVARIANCE,
+    STEP_DRAW,
+    STEP_EXPLAIN,
+    STEP_FILLS,
+    STEP_INTERWEAVE,
+    STEP_MOMENTS,
+    STEP_PRODUCTS,
+    STEP_PROGRAM,
+    STEP_RESPONSES,
+    STEP_VARIANCE,
+    Plan,
+    Work,
+)
+
+
+@kernel
+def run_step(
+    plan: Plan, store: NDArray, step: NDArray, iteration: int, burn: int, rng: Generator, work: Work
+) -> bool:
+    """Run one step of a sweep; False when a matrix was not positive definite."""
+    code = step[0]
+    a = step[1]
+    b = step[2]
+    if code == STEP_PROGRAM:
+        run_program(plan, store, a, b)
+    elif code == STEP_PRODUCTS:
+        run_products(plan, store, a, b)
+    elif code == STEP_FILLS:
+        run_fills(plan, store, a, b)
+    elif code == STEP_DRAW:
+        if math.isnan(eliminate(plan, store, a, True, work)):
+            return False
+        if not draw_top(plan, store, a, rng, work):
+            return False
+        draw_down(plan, store, a, rng, work)
+    elif code == STEP_COLLAPSED:
+        draw_collapsed(plan, store, a, iteration, burn, rng, work)
+    elif code == STEP_CONJUGATE:
+        return draw_conjugate(plan, store, a, rng, work)
+    elif code == STEP_INTERWEAVE:
+        accepted = draw_interweaving(plan, store, a, rng, work)
+        if accepted < 0:
+            return False
+        store[b] += accepted
+        store[b + 1] += 1.0
+    elif code == STEP_VARIANCE:
+        draw_variance(plan, store, a, b, rng)
+    elif code == STEP_RESPONSES:
+        draw_responses(plan, store, a, rng)
+    elif code == STEP_CELLS:
+        draw_cells(plan, store, a, iteration, burn, rng)
+    elif code == STEP_COVARIANCE:
+        report_covariance(store, a, b, step[3], step[4], work)
+    elif code == STEP_EXPLAIN:
+        explain(plan, store, a)
+    elif code == STEP_MOMENTS:
+        moments(store, a, b, step[3])
+    return True
+
+
+@kernel
+def run_sweeps(
+    plan: Plan,
+    store: NDArray,
+    start: int,
+    count: int,
+    burn: int,
+    out: NDArray,
+    stop: NDArray,
+    rng: Generator,
+    work: Work,
+) -> tuple[int, int]:
+    """Run sweeps start..start+count-1 and keep the recorded part of the store in the rows of `out`.
+
+    Returns (sweeps done, -1); or (sweeps done, step) when a step failed or a recorded number is not finite
+    (step = number of steps then).  Stops early when stop[0] is set.
+    """
+    first = plan.record[0, 0]
+    last = plan.record[0, 1]
+    for i in range(count):
+        if stop[0] != 0:
+            return i, -1
+        for s in range(plan.steps.shape[0]):
+            if not run_step(plan, store, plan.steps[s], start + i, burn, rng, work):
+                return i, s
+        sound = 0.0
+        for k in range(first, last):
+            out[i, k - first] = store[k]
+            sound += store[k] * 0.0
+        if sound != 0.0:
+            return i, plan.steps.shape[0]
+    return count, -1

@@ -1,0 +1,123 @@
+"""Grand-mean centring as a change of parameters.
+
+An equation in predictors centred at estimated means is, where its terms allow it, the same equation in raw
+predictors with other coefficients: beta_centred = M(means) beta_raw with determinant 1, so flat priors stay
+flat.  Sampling the raw form keeps the means out of the outcome's likelihood; the report gets the centred form.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from mlbayes.model.model import (
+    Centring,
+    Equation,
+    Expression,
+    Family,
+    Kind,
+    Model,
+    ParameterReference,
+    leaves,
+    references,
+)
+from mlbayes.plan.polynomial import TOP, Atom, Monomial, Polynomial
+from mlbayes.plan.symbols import Symbols, unsupported
+
+
+@dataclass(frozen=True)
+class Recentring:
+    """`raw`: sample with raw predictors.  `change`[(s, t)]: what raw coefficient t adds to centred coefficient s,
+    as a polynomial in grand means (1 for s = t is left out)."""
+
+    raw: bool
+    change: dict[tuple[int, int], Polynomial] = field(default_factory=dict)
+
+
+def recentring(model: Model, symbols: Symbols, equation: Equation) -> Recentring:
+    """Decide whether an equation can be sampled with raw predictors, and how to get back."""
+    centred = {
+        reference.variable
+        for term in equation.terms
+        for reference in references(term.expression)
+        if reference.centring is Centring.GRAND and reference.variable in symbols.modelled
+    }
+    if not centred:
+        return Recentring(raw=False)
+    change = _change(symbols, equation)
+    if change is not None and _priors_allow(model, equation, change):
+        return Recentring(True, change)
+    ordinal = [name for name in sorted(centred) if model.variables[name].kind is Kind.ORDINAL]
+    if ordinal:
+        raise unsupported(
+            f"the centred ordinal predictor '{ordinal[0]}' cannot be run in '{equation.title}'",
+            "include the lower-order terms of its products, with free coefficients",
+        )
+    return Recentring(raw=False)
+
+
+def _change(symbols: Symbols, equation: Equation) -> dict[tuple[int, int], Polynomial] | None:
+    """Raw terms expanded in centred ones; None when the terms are not closed under that."""
+    centred_terms = [_centred_term(symbols, t, term.expression) for t, term in enumerate(equation.terms)]
+    places: dict[Monomial, int] = {}
+    for t, polynomial in enumerate(centred_terms):
+        if len(polynomial.terms) != 1 or next(iter(polynomial.terms.values())) != 1.0:
+            return None
+        places[next(iter(polynomial.terms))] = t
+    change: dict[tuple[int, int], dict[Monomial, float]] = {}
+    for t, polynomial in enumerate(centred_terms):
+        raw = polynomial.substitute(lambda atom: _uncentre(symbols, atom))
+        for monomial, number in raw.terms.items():
+            means = tuple(atom for atom in monomial if atom.kind in ("grand", "share"))
+            rest = tuple(atom for atom in monomial if atom.kind not in ("grand", "share"))
+            if rest not in places:
+                return None
+            if places[rest] != t:
+                part = change.setdefault((places[rest], t), {})
+                part[means] = part.get(means, 0.0) + number
+    return {key: Polynomial(part) for key, part in change.items()}
+
+
+def _centred_term(symbols: Symbols, t: int, expression: Expression) -> Polynomial:
+    """A term in centred symbols; one that is no single product and has no grand-mean centring is one symbol."""
+    polynomial = symbols.polynomial(expression, "centred")
+    single = len(polynomial.terms) == 1 and 1.0 in polynomial.terms.values()
+    if single or any(_uncentre(symbols, atom) for atom in polynomial.atoms()):
+        return polynomial
+    return Polynomial.of(Atom("whole term", str(t), TOP))
+
+
+def _uncentre(symbols: Symbols, atom: Atom) -> Polynomial | None:
+    """A grand-mean centred symbol plus its mean; others (group-mean centred ones) stay."""
+    if atom.kind not in (f"centred value {Centring.GRAND.value}", f"centred mean {Centring.GRAND.value}"):
+        return None
+    mean = atom.kind.startswith("centred mean")
+    centre = symbols.grand(atom.name) if mean else symbols.centre(atom.name)
+    return Polynomial.of(atom) + Polynomial.of(centre)
+
+
+def _priors_allow(model: Model, equation: Equation, change: dict[tuple[int, int], Polynomial]) -> bool:
+    """Do the priors stay as they are under the change of parameters."""
+    names = [term.coefficient for term in equation.terms]
+    everywhere = [term.coefficient for other in model.equations for term in other.terms]
+    for s, _ in change:
+        parameter = model.parameters[names[s]]
+        free = parameter.fixed is None and parameter.definition is None
+        if not free or parameter.prior.family is not Family.FLAT or everywhere.count(names[s]) > 1:
+            return False
+        if any(names[s] in _names(other.definition) for other in model.parameters.values()):
+            return False
+    for group in equation.random:
+        touched = [(s, t) for s, t in change if t in group.terms]
+        if any(s not in group.terms for s, _ in touched):
+            return False
+        scale = group.prior.arguments[1] if len(group.prior.arguments) > 1 else 0.0
+        if touched and (scale > 0.0 or group.variance is not None):
+            return False
+    return True
+
+
+def _names(definition: Expression | None) -> set[str]:
+    """Parameters in a definition."""
+    if definition is None:
+        return set()
+    return {leaf.name for leaf in leaves(definition) if isinstance(leaf, ParameterReference)}

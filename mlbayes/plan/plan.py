@@ -1,0 +1,252 @@
+"""The plan: everything a chain needs, as named tuples of flat integer arrays and one store of numbers.
+
+Every vector and every scalar of a chain (data, unknowns, cross products, scratch) lies in one array of
+float64, the store; the plan refers to it by offsets.  The engine interprets the plan and knows nothing
+of variables and equations.  The constants below name the columns of the plan's tables and the codes of
+its instructions; `mlbayes.plan.builder` is the only place that fills the tables.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Integers = NDArray[np.int64]
+Vector = NDArray[np.float64]
+
+CHUNK = 1024  # units that the elimination handles at a time; its scratch then stays in the L2 cache
+
+# ---- sets of units: rows, clusters, or a part of them
+SET_UNITS = 0
+SET_PARENT = 1  # set of the parents, -1 for none
+SET_GATHER = 2  # offset into `index`: parent of each unit
+SET_STARTS = 3  # offset into `index`: first unit of each parent, one entry more than parents
+SET_FIELDS = 4
+
+# ---- blocks: unknowns drawn jointly; tiers first..last-1 from the lowest units upward, then the top
+BLOCK_FIRST = 0
+BLOCK_LAST = 1
+BLOCK_WIDTH = 2  # columns at the top, the constant column last
+BLOCK_UNKNOWNS = 3  # coefficients at the top
+BLOCK_ENTRIES = 4  # first and last entry of the top's map (rows of `tops`)
+BLOCK_ENTRIES_END = 5
+BLOCK_CROSS = 6  # store: packed cross products of the top columns
+BLOCK_COLUMNS = 7  # store: coefficient of each top column
+BLOCK_VALUES = 8  # store: value of each top unknown
+BLOCK_PRIOR = 9  # store: prior precisions, then prior means of the top unknowns
+BLOCK_BOUNDS = 10  # store: lower then upper bounds of the top unknowns, -1 for none
+BLOCK_GROUPS = 11  # covariance groups: first, last
+BLOCK_GROUPS_END = 12
+BLOCK_FIELDS = 13
+
+# ---- tiers: one set of units within a block
+TIER_SET = 0
+TIER_SLOTS = 1  # unknowns of each unit
+TIER_WIDTH = 2  # columns, the constant column last
+TIER_DROPPED = 3  # the first so many columns end at this tier
+TIER_MAPS = 4  # rows of `maps`: first, last
+TIER_MAPS_END = 5
+TIER_MIXES = 6  # rows of `mixes`: first, last
+TIER_MIXES_END = 7
+TIER_FACTOR = 8  # store: V (slots x width rows) then R (packed slots) of every unit
+TIER_CROSS = 9  # store: cross products handed up by lower tiers, -1 for a lowest tier
+TIER_PRIOR = 10  # index: for each slot the store offset of its prior precisions, -1 none, -2 ones
+TIER_PARENT = 11  # tier above, -1 for the top
+TIER_COLUMNS = 12  # store: coefficient of each column for every unit
+TIER_EFFECTS = 13  # store: value of each slot for every unit
+TIER_COLUMN_MAP = 14  # index: column of the tier above (or the top) for each column
+TIER_FIELDS = 15
+
+# ---- maps: what a slot adds to the coefficient of a column
+MAP_SLOT = 0
+MAP_COLUMN = 1
+MAP_KIND = 2
+MAP_OFFSET = 3
+MAP_FIELDS = 4
+MAP_ONE, MAP_SCALAR, MAP_VECTOR, MAP_MINUS = 0, 1, 2, 3
+
+# ---- mixes: cross products that enter a tier with a precision
+MIX_ROW = 0
+MIX_COLUMN = 1  # <= row
+MIX_VECTOR = 2
+MIX_PRECISION = 3  # store: scalar
+MIX_FIELDS = 4
+
+# ---- map of the top unknowns: unknown, column, store offset of the factor
+TOP_UNKNOWN = 0
+TOP_COLUMN = 1
+TOP_FACTOR = 2
+TOP_FIELDS = 3
+
+# ---- fills: target (+)= factor * products * a * b, vectors over the units of a set
+FILL_TARGET = 0
+FILL_UNITS = 1
+FILL_PRODUCT = 2  # -1 for none
+FILL_A = 3  # -1 for none
+FILL_B = 4
+FILL_FACTOR = 5  # store: scalar
+FILL_ADD = 6  # 0 overwrites the target
+FILL_FIELDS = 7
+
+# ---- cross products of two columns summed within parents
+PRODUCT_TARGET = 0
+PRODUCT_SET = 1  # the set of the rows; parents are the units of the target
+PRODUCT_A = 2
+PRODUCT_B = 3
+PRODUCT_BASE = 4  # store: what is added (the rows that never change), -1 for nothing
+PRODUCT_FIELDS = 5
+
+# ---- the vector program: code, target, length, a, b, c
+PROGRAM_FIELDS = 6
+(
+    OP_COPY,  # t = a
+    OP_FILL,  # t = scalar a
+    OP_MULTIPLY,  # t = a * b
+    OP_ADD,  # t = t + a
+    OP_ADD_SCALED,  # t = t + scalar b * a
+    OP_ADD_PRODUCT,  # t = t + a * b
+    OP_ADD_SCALED_PRODUCT,  # t = t + scalar c * a * b
+    OP_SCALE,  # t = scalar b * a
+    OP_GATHER,  # t[i] = a[index b + i]
+    OP_SCATTER,  # a[index b + i] = t[i]
+    OP_ADD_SCALAR,  # t = t + scalar a
+    OP_SUM,  # scalar t = sum of a
+    OP_RECIPROCAL,  # t = 1 / a
+    OP_SQUARE_ROOT,  # t = sqrt(a)
+    OP_SUBTRACT,  # t = t - a
+    OP_DIVIDE,  # t = t / a
+    OP_EXP,
+    OP_LOG,
+    OP_NORMAL_CDF,
+) = range(19)
+
+# ---- covariance groups: whitened effects u with covariance L L'
+GROUP_TIER = 0
+GROUP_SLOT = 1  # first slot
+GROUP_SIZE = 2
+GROUP_FACTOR = 3  # store: packed lower Cholesky factor
+GROUP_COLUMNS = 4  # index: tier column of each effect
+GROUP_DF = 5  # store: degrees of freedom, then scale of the inverse Wishart prior
+GROUP_FIELDS = 6
+
+# ---- variances: scalar precision in the store with an inverse gamma prior
+VARIANCE_PRECISION = 0
+VARIANCE_PRIOR = 1  # store: a, b
+VARIANCE_COUNT = 2  # units that it is the residual variance of, in its block
+VARIANCE_FIELDS = 3
+
+# ---- collapsed steps
+COLLAPSED_BLOCK = 0
+COLLAPSED_GROUPS = 1  # index: number, then the groups
+COLLAPSED_VARIANCES = 2  # index: number, then the variances
+COLLAPSED_SIZE = 3  # parameters
+COLLAPSED_REPEATS = 4
+COLLAPSED_MEMORY = 5  # store: see mlbayes.engine.steps.collapsed
+COLLAPSED_FIELDS = 6
+
+COLLAPSED_HEAD = 5  # learned, accepted, tried, draws seen, random walk; then means and matrices
+
+
+def collapsed_memory_size(parameters: int) -> int:
+    """Numbers that a collapsed step keeps in the store."""
+    return COLLAPSED_HEAD + 2 * parameters + 2 * parameters * parameters
+
+
+# ---- steps of a sweep: code and arguments
+STEP_FIELDS = 8
+(
+    STEP_PROGRAM,  # first, last
+    STEP_PRODUCTS,  # first, last
+    STEP_FILLS,  # first, last
+    STEP_DRAW,  # block: joint draw of everything in it
+    STEP_COLLAPSED,  # collapsed step
+    STEP_CONJUGATE,  # covariance group: inverse Wishart draw
+    STEP_INTERWEAVE,  # block, acceptance counter
+    STEP_VARIANCE,  # block, variance: inverse gamma draw
+    STEP_RESPONSES,  # latent responses: row of `responses`
+    STEP_CELLS,  # Metropolis step: row of `cells`
+    STEP_COVARIANCE,  # report covariance: factor, size, transformation (-1 none), target
+    STEP_EXPLAIN,  # variance decomposition: row of `explains`
+    STEP_MOMENTS,  # target (mean, sd), vector, units
+) = range(13)
+
+# ---- latent responses of ordinal variables
+RESPONSE_UNITS = 0
+RESPONSE_VALUE = 1  # store: latent responses
+RESPONSE_MEAN = 2  # store: their means
+RESPONSE_CODE = 3  # store: category 0, 1, ... of each unit (current)
+RESPONSE_CELLS = 4  # index: units whose category is missing
+RESPONSE_CELL_COUNT = 5
+RESPONSE_EVIDENCE = 6  # store: log likelihood of code 1 against 0 of each missing cell, -1 none
+RESPONSE_NUMBER = 7  # store: numeric value of each unit's category
+RESPONSE_LABELS = 8  # store: the two numeric values
+RESPONSE_FIELDS = 9
+
+# ---- Metropolis steps on cells: a set of cells, the residuals they enter
+CELL_SET = 0  # set of the cells (parents unused)
+CELL_VALUES = 1  # store: current values, one per cell
+CELL_PROPOSALS = 2
+CELL_FIRST = 3  # rows of `cell_equations`
+CELL_LAST = 4
+CELL_SCALE = 5  # store: step size, then accepted, then proposed, then log density scratch (2 per cell)
+CELL_REPEATS = 6
+CELL_FIELDS = 7
+
+# ---- an equation whose residuals depend on cells
+CELL_EQUATION_PROGRAM = 0  # rows of the program that write the residuals from the proposals: first, last
+CELL_EQUATION_PROGRAM_END = 1
+CELL_EQUATION_RESIDUAL = 2
+CELL_EQUATION_SET = 3  # set of the rows; its parents are the cells
+CELL_EQUATION_PRECISION = 4
+CELL_EQUATION_FIELDS = 5
+
+# ---- variance decompositions
+EXPLAIN_TERMS = 0
+EXPLAIN_TOTALS = 1  # store: packed sums over units of products of terms, the constant first
+EXPLAIN_COEFFICIENTS = 2
+EXPLAIN_TARGET = 3  # store: standard deviations of the terms, explained, then (intercepts, slopes) per group
+EXPLAIN_UNITS = 4
+EXPLAIN_GROUPS = (
+    5  # index: number, then for each: size, store offset of its covariance, positions of its terms
+)
+EXPLAIN_FIELDS = 6
+
+
+class Plan(NamedTuple):
+    """The tables of a plan; shapes (rows, fields), all int64 and C-contiguous."""
+
+    index: Integers
+    sets: Integers
+    blocks: Integers
+    tiers: Integers
+    maps: Integers
+    mixes: Integers
+    tops: Integers
+    fills: Integers
+    products: Integers
+    program: Integers
+    groups: Integers
+    variances: Integers
+    collapsed: Integers
+    responses: Integers
+    cells: Integers
+    cell_equations: Integers
+    explains: Integers
+    steps: Integers
+    record: Integers  # (first, last) offset in the store of what every draw keeps, shape (1, 2)
+
+
+class Work(NamedTuple):
+    """Scratch of a chain: packed matrices of a chunk of units, and dense matrices of the top."""
+
+    cross: NDArray[np.float64]  # (packed width, CHUNK)
+    transfer: NDArray[np.float64]  # (slots * width, CHUNK)
+    factor: NDArray[np.float64]  # (packed slots, CHUNK)
+    lines: NDArray[np.float64]  # (slots + 3, CHUNK)
+    dense: NDArray[np.float64]  # (3, n, n)
+    vectors: NDArray[np.float64]  # (8, n)
+    gathered: NDArray[np.float64]  # (effects, units): effects of a block spread over its lowest tier
+    entries: Integers  # (entries, 4): unknowns of the interweaving regression
+    small: NDArray[np.float64]  # (6, p, p): matrices of a covariance group

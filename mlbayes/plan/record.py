@@ -1,0 +1,245 @@
+"""What every draw keeps, and where: the part of the store that is copied out after each sweep."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from mlbayes.model.model import At, Centring, Kind, Model, ModeratorSpec
+from mlbayes.plan import plan as p
+from mlbayes.plan.builder import UnitSet
+from mlbayes.plan.cross import CrossProducts
+from mlbayes.plan.evaluator import Evaluator
+from mlbayes.plan.polynomial import TOP, Atom, Polynomial
+from mlbayes.plan.regressions import OutcomeRegression, Regressions
+from mlbayes.plan.symbols import Symbols
+
+
+@dataclass(frozen=True)
+class EquationLayout:
+    """Places of an equation's numbers in a record; `covariances` row by row, effects in reversed order of terms."""
+
+    coefficients: int
+    precision: int
+    sd: int
+    explained: int
+    covariances: tuple[int, ...]
+    parts: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class PredictorLayout:
+    """Places of a predictor model's numbers: grand mean, slopes and precision of each part."""
+
+    grand_mean: int
+    slopes: tuple[int, ...]
+    precisions: tuple[int, ...]
+
+
+@dataclass
+class Layout:
+    """Where each recorded number stands within a record of `width` numbers.
+
+    `moderators`[effect][moderator]: place of (mean, standard deviation), -1 where it never changes.
+    """
+
+    width: int = 0
+    equations: list[EquationLayout] = field(default_factory=list)
+    predictors: list[PredictorLayout] = field(default_factory=list)
+    moderators: list[list[int]] = field(default_factory=list)
+
+
+class Recorder:
+    """Writes the last steps of a sweep: everything that is reported, on the scale of the report."""
+
+    def __init__(self, model: Model, symbols: Symbols, regressions: Regressions) -> None:
+        self.model = model
+        self.symbols = symbols
+        self.builder = symbols.builder
+        self.regressions = regressions
+        self.layout = Layout()
+
+    def write(self) -> Layout:
+        """Append the steps; returns the layout."""
+        self._reserve()
+        start = self.builder.zeros(max(self.layout.width, 1))
+        self.builder.record = (start, start + self.layout.width)
+        self.start = start
+        self._shares()
+        first = self.builder.count("program")
+        for r, place in zip(self.regressions.outcomes, self.layout.equations, strict=True):
+            self._coefficients(r, place)
+        self._predictors()
+        self.builder.step_program(first)
+        for r, place in zip(self.regressions.outcomes, self.layout.equations, strict=True):
+            self._covariances(r, place)
+            self._explain(r, place)
+        self._moderators()
+        return self.layout
+
+    # ------------------------------------------------------------------ places
+    def _take(self, n: int) -> int:
+        place = self.layout.width
+        self.layout.width += n
+        return place
+
+    def _reserve(self) -> None:
+        for r in self.regressions.outcomes:
+            k = len(r.terms)
+            groups = r.equation.random
+            self.layout.equations.append(
+                EquationLayout(
+                    self._take(k),
+                    self._take(1),
+                    sd := self._take(k + 1 + 2 * len(groups)),
+                    sd + k,
+                    tuple(self._take(len(group.terms) ** 2) for group in groups),
+                    tuple(sd + k + 1 + 2 * i for i in range(len(groups))),
+                )
+            )
+        for predictor in self.model.predictor_models:
+            parts = [part for part in self.regressions.predictors if part.variable == predictor.variable]
+            self.layout.predictors.append(
+                PredictorLayout(
+                    self._take(1),
+                    tuple(self._take(len(part.slopes)) for part in parts),
+                    tuple(self._take(1) for _ in parts),
+                )
+            )
+        for effect in self.model.conditional_effects:
+            moving = [self._moderator_moves(moderator) for moderator in effect.moderators]
+            self.layout.moderators.append([self._take(2) if moves else -1 for moves in moving])
+
+    def _moderator_moves(self, moderator: ModeratorSpec) -> bool:
+        return moderator.at in (At.SD, At.QUANTILE, At.QUARTILE)
+
+    # ------------------------------------------------------------------ parameters
+    def _shares(self) -> None:
+        """The mean probability of each ordinal predictor: Phi(grand mean / SD of the latent responses)."""
+        for predictor in self.model.predictor_models:
+            name = predictor.variable
+            if self.model.variables[name].kind is not Kind.ORDINAL:
+                continue
+            moments = self.builder.zeros(2)
+            response = self.symbols.response(name)
+            units = self.symbols.units(response.level)
+            self.builder.step(p.STEP_MOMENTS, moments, self.symbols.offset(response), units)
+            first = self.builder.count("program")
+            share = self.symbols.offset(Atom("share", name, TOP))
+            self.builder.instruct(p.OP_COPY, share, 1, self.symbols.offset(self.symbols.grand(name)))
+            self.builder.instruct(p.OP_DIVIDE, share, 1, moments + 1)
+            self.builder.instruct(p.OP_NORMAL_CDF, share, 1, share)
+            self.builder.step_program(first)
+
+    def _single(self) -> UnitSet:
+        return self.builder.unit_set(TOP, 1, None, None)
+
+    def _coefficients(self, r: OutcomeRegression, place: EquationLayout) -> None:
+        evaluator = Evaluator(self.symbols, self._single())
+        for s, coefficient in enumerate(r.coefficients):
+            total = coefficient
+            for (target, t), change in r.recentring.change.items():
+                if target == s:
+                    total = total + change * r.coefficients[t]
+            source = evaluator.vector(total)
+            self.builder.instruct(p.OP_COPY, self.start + place.coefficients + s, 1, source)
+        self.builder.instruct(p.OP_COPY, self.start + place.precision, 1, r.precision)
+
+    def _predictors(self) -> None:
+        for predictor, place in zip(self.model.predictor_models, self.layout.predictors, strict=True):
+            parts = [part for part in self.regressions.predictors if part.variable == predictor.variable]
+            grand = self.symbols.offset(self.symbols.grand(predictor.variable))
+            self.builder.instruct(p.OP_COPY, self.start + place.grand_mean, 1, grand)
+            for part, slopes, precision in zip(parts, place.slopes, place.precisions, strict=True):
+                for i, slope in enumerate(part.slopes):
+                    source = self.symbols.offset(slope)
+                    self.builder.instruct(p.OP_COPY, self.start + slopes + i, 1, source)
+                self.builder.instruct(p.OP_COPY, self.start + precision, 1, part.precision)
+
+    # ------------------------------------------------------------------ random effects, explained variance
+    def _covariances(self, r: OutcomeRegression, place: EquationLayout) -> None:
+        for group, factor, target in zip(r.equation.random, r.factors, place.covariances, strict=True):
+            terms = list(reversed(group.terms))
+            n = len(terms)
+            change = -1
+            if any(s in terms and t in terms for s, t in r.recentring.change):
+                change = self.builder.vector(np.eye(n))
+                first = self.builder.count("program")
+                evaluator = Evaluator(self.symbols, self._single())
+                for (s, t), polynomial in r.recentring.change.items():
+                    if s in terms and t in terms:
+                        entry = change + terms.index(s) * n + terms.index(t)
+                        self.builder.instruct(p.OP_COPY, entry, 1, evaluator.vector(polynomial))
+                self.builder.step_program(first)
+            self.builder.step(p.STEP_COVARIANCE, factor, n, change, self.start + target)
+
+    def _explain(self, r: OutcomeRegression, place: EquationLayout) -> None:
+        """Sums over all units of products of terms, then the decomposition of the outcome's variance."""
+        builder = self.builder
+        level = r.equation.level
+        hierarchy = self.model.hierarchy
+        own = max(level, 2)
+        if own > hierarchy.levels:
+            tier = self._single()
+        else:
+            tier = builder.unit_set(own, hierarchy.units[own - 1], None, None)
+        columns = [Polynomial.number(1.0)]
+        columns += [self.symbols.polynomial(term.expression) for term in r.equation.terms]
+        active = np.ones(self.symbols.units(level), dtype=np.bool_)
+        first = builder.count("program")
+        products = CrossProducts(self.symbols, tier, level, active, columns)
+        size = len(columns) * (len(columns) + 1) // 2
+        totals = builder.zeros(size)
+        sums: list[tuple[int, int]] = []
+        for i in range(len(columns)):
+            for j in range(i + 1):
+                cross = products.cross(i, j)
+                target = totals + i * (i + 1) // 2 + j
+                if cross is not None and cross.numbers is not None:
+                    builder.preset(target, float(cross.numbers.sum()))
+                elif cross is not None:
+                    sums.append((target, cross.offset))
+        builder.step_program(first)
+        if products.rows is not None:
+            products.rows.step()
+        fills = builder.count("fills")
+        for fill in products.pending:
+            builder.add("fills", fill)
+        if builder.count("fills") > fills:
+            builder.step(p.STEP_FILLS, fills, builder.count("fills"))
+        first = builder.count("program")
+        for target, source in sums:
+            builder.instruct(p.OP_SUM, target, tier.units, source)
+        builder.step_program(first)
+        groups: list[int] = [len(r.equation.random)]
+        for group, covariance in zip(r.equation.random, place.covariances, strict=True):
+            groups += [len(group.terms), self.start + covariance, *reversed(group.terms)]
+        row = [
+            len(r.terms),
+            totals,
+            self.start + place.coefficients,
+            self.start + place.sd,
+            self.symbols.units(level),
+            builder.indices(groups),
+        ]
+        builder.step(p.STEP_EXPLAIN, builder.add("explains", row))
+
+    # ------------------------------------------------------------------ moderators
+    def _moderators(self) -> None:
+        """Mean and standard deviation of each continuous moderator over the units of its level."""
+        for effect, places in zip(self.model.conditional_effects, self.layout.moderators, strict=True):
+            for moderator, place in zip(effect.moderators, places, strict=True):
+                if place < 0:
+                    continue
+                level = moderator.reference.level
+                units = self.builder.unit_set(level, self.symbols.units(level), None, None)
+                first = self.builder.count("program")
+                vector = Evaluator(self.symbols, units).vector(self.symbols.polynomial(moderator.reference))
+                self.builder.step_program(first)
+                self.builder.step(p.STEP_MOMENTS, self.start + place, vector, units.units)
+
+
+def is_centred(moderator: ModeratorSpec) -> bool:
+    """Is a moderator centred, so that its points are around 0."""
+    return moderator.reference.centring is not Centring.NONE

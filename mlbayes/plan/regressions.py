@@ -1,0 +1,240 @@
+"""The equations of a model as polynomials: what the planner puts blocks together from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlbayes.model.model import (
+    Distribution,
+    Equation,
+    Family,
+    Kind,
+    Model,
+    Parameter,
+    PredictorModel,
+    Prior,
+    Reference,
+    Role,
+    references,
+)
+from mlbayes.plan.centring import Recentring, recentring
+from mlbayes.plan.polynomial import TOP, Atom, Polynomial
+from mlbayes.plan.symbols import Symbols, unsupported
+
+Mask = NDArray[np.bool_]
+PREDICTOR_VARIANCE = (1.0, 0.5)  # inverse gamma prior of residual variances in predictor models
+CATEGORICAL_PRIOR = 5.0  # prior variance of coefficients in models of categorical variables
+
+
+def inverse_gamma_arguments(prior: Prior) -> tuple[float, float]:
+    """Arguments (a, b) of a prior on a variance; flat is IG(-1, 0)."""
+    if prior.family is Family.FLAT:
+        return -1.0, 0.0
+    if prior.family is Family.INVERSE_GAMMA:
+        return prior.arguments[0], prior.arguments[1]
+    if prior.family is Family.INVERSE_WISHART:
+        return 0.5 * prior.arguments[0], 0.5 * prior.arguments[1]
+    raise unsupported(f"a {prior.family.value} prior on a variance cannot be run", "use ig(a, b)")
+
+
+@dataclass
+class OutcomeRegression:
+    """An outcome's equation: polynomials of its terms and where its parameters lie in the store.
+
+    `terms[t]`: the expression; `coefficients[t]`: its coefficient as a polynomial in parameters.  `factors`: offset
+    of the Cholesky factor of each RandomEffects; `active`: units whose residual counts.
+    """
+
+    number: int
+    equation: Equation
+    terms: list[Polynomial]
+    coefficients: list[Polynomial]
+    recentring: Recentring
+    precision: int
+    active: Mask
+    factors: list[int] = field(default_factory=list)
+
+    @property
+    def outcome(self) -> Atom:
+        """Symbol of the outcome."""
+        return Atom("value", self.equation.outcome, self.equation.level)
+
+    def effect(self, level: int, term: int) -> Atom:
+        """Symbol of a random effect."""
+        return Atom("effect", str(self.number), level, term)
+
+    def random_levels(self, term: int) -> list[int]:
+        """Levels at which a term has random effects."""
+        return [group.level for group in self.equation.random if term in group.terms]
+
+    def term_symbol(self, term: int) -> Atom | None:
+        """Symbol of a coefficient with its random effects, None without any."""
+        levels = self.random_levels(term)
+        return Atom("term", str(self.number), min(levels), term) if levels else None
+
+    def expanded(self) -> Polynomial:
+        """The residual with coefficients and random effects apart (for the block that draws them)."""
+        residual = Polynomial.of(self.outcome)
+        for t, polynomial in enumerate(self.terms):
+            total = self.coefficients[t]
+            for level in self.random_levels(t):
+                total = total + Polynomial.of(self.effect(level, t))
+            residual = residual - total * polynomial
+        return residual
+
+    def composite(self) -> Polynomial:
+        """The residual with one symbol for a coefficient and its random effects (for all other blocks)."""
+        residual = Polynomial.of(self.outcome)
+        for t, polynomial in enumerate(self.terms):
+            symbol = self.term_symbol(t)
+            coefficient = self.coefficients[t] if symbol is None else Polynomial.of(symbol)
+            residual = residual - coefficient * polynomial
+        return residual
+
+
+@dataclass
+class PredictorRegression:
+    """One level of a predictor model.
+
+    `response`: what the residual is of; `slopes`: symbols of the coefficients of `predictors`; `intercept`: symbol of
+    the part above (cluster mean or grand mean).  `precision`: offset; `fixed`: the variance is 1 (latent responses).
+    """
+
+    variable: str
+    level: int
+    response: Atom
+    intercept: Atom
+    slopes: list[Atom]
+    predictors: list[Polynomial]
+    precision: int
+    fixed: bool
+    units: int
+
+    def residual(self) -> Polynomial:
+        """The residual as a polynomial."""
+        result = Polynomial.of(self.response) - Polynomial.of(self.intercept)
+        for slope, predictor in zip(self.slopes, self.predictors, strict=True):
+            result = result - Polynomial.of(slope) * predictor
+        return result
+
+
+class Regressions:
+    """Every equation of a model in the planner's form."""
+
+    def __init__(self, model: Model, symbols: Symbols) -> None:
+        self.model = model
+        self.symbols = symbols
+        self.builder = symbols.builder
+        self.precisions: dict[str, int] = {}
+        self.used = {
+            reference.variable
+            for equation in model.equations
+            for term in equation.terms
+            for reference in references(term.expression)
+        }
+        self.outcomes = [self._outcome(k, equation) for k, equation in enumerate(model.equations)]
+        self.predictors = [
+            part for predictor in model.predictor_models for part in self._predictor(predictor)
+        ]
+
+    # ------------------------------------------------------------------ outcomes
+    def _outcome(self, number: int, equation: Equation) -> OutcomeRegression:
+        variable = self.model.variables[equation.outcome]
+        plain = isinstance(equation.left, Reference)
+        if equation.distribution is not Distribution.NORMAL or not plain or variable.kind is not Kind.CONTINUOUS:
+            raise unsupported(f"the model of '{equation.title}' ({equation.distribution.value}) cannot be run yet")
+        if variable.role is Role.LATENT:
+            raise unsupported(f"the latent variable '{equation.outcome}' cannot be run yet")
+        self.symbols.value(equation.outcome)
+        imputed = equation.outcome in self.used
+        active = ~variable.missing | imputed
+        change = recentring(self.model, self.symbols, equation)
+        mode = "raw" if change.raw else "exact"
+        terms = [self.symbols.polynomial(term.expression, mode) for term in equation.terms]
+        coefficients = [self.coefficient(term.coefficient) for term in equation.terms]
+        regression = OutcomeRegression(
+            number, equation, terms, coefficients, change, self._residual_precision(equation), active
+        )
+        regression.factors = [
+            self.builder.zeros(len(group.terms) * (len(group.terms) + 1) // 2) for group in equation.random
+        ]
+        return regression
+
+    def coefficient(self, name: str, seen: tuple[str, ...] = ()) -> Polynomial:
+        """A coefficient as a polynomial in free parameters; constraints are put in."""
+        parameter = self.model.parameters[name]
+        if parameter.fixed is not None:
+            return Polynomial.number(parameter.fixed)
+        if parameter.definition is None:
+            return Polynomial.of(Atom("parameter", name, TOP))
+        polynomial = self.symbols.polynomial(parameter.definition)
+
+        def expand(atom: Atom) -> Polynomial | None:
+            if atom.kind != "parameter" or atom.name in seen:
+                return None
+            return self.coefficient(atom.name, (*seen, name))
+
+        result = polynomial.substitute(expand)
+        if any(len(monomial) > 1 for monomial in result.terms):
+            raise unsupported(f"the constraint on '{name}' is not linear in other parameters and cannot be run yet")
+        return result
+
+    def parameter(self, name: str) -> Parameter:
+        """A parameter by name."""
+        return self.model.parameters[name]
+
+    def _residual_precision(self, equation: Equation) -> int:
+        assert equation.residual is not None
+        if equation.residual not in self.precisions:
+            fixed = self.parameter(equation.residual).fixed
+            if fixed is not None and not fixed > 0.0:
+                raise unsupported(f"the residual variance of '{equation.title}' is fixed at {fixed}, not above 0")
+            self.precisions[equation.residual] = self.builder.vector([1.0 if fixed is None else 1.0 / fixed])
+        return self.precisions[equation.residual]
+
+    # ------------------------------------------------------------------ predictors
+    def _predictor(self, predictor: PredictorModel) -> list[PredictorRegression]:
+        name = predictor.variable
+        variable = self.model.variables[name]
+        if variable.kind in (Kind.NOMINAL, Kind.COUNT):
+            raise unsupported(f"the {variable.kind.value} predictor '{name}' cannot be modelled yet")
+        if variable.kind is Kind.ORDINAL and len(variable.codes) != 2:
+            raise unsupported(f"the ordinal predictor '{name}' has more than two categories and cannot be run yet")
+        result = []
+        for k, part in enumerate(predictor.parts):
+            last = k + 1 == len(predictor.parts)
+            response = self.symbols.predictor_response(name) if k == 0 else self.symbols.mean(name, part.level)
+            above = self.symbols.grand(name) if last else self.symbols.mean(name, predictor.parts[k + 1].level)
+            fixed = k == 0 and variable.kind is Kind.ORDINAL
+            precision = self.builder.one if fixed else self.builder.vector([1.0])
+            result.append(
+                PredictorRegression(
+                    name,
+                    part.level,
+                    response,
+                    above,
+                    [Atom("slope", f"{name} {k}", TOP, i) for i in range(len(part.predictors))],
+                    [self._within(reference, part.level) for reference in part.predictors],
+                    precision,
+                    fixed,
+                    self.symbols.units(part.level),
+                )
+            )
+        return result
+
+    def _within(self, reference: Reference, level: int) -> Polynomial:
+        """A predictor's part at a level: its deviation from the part above."""
+        name = reference.variable
+        variable = self.model.variables[name]
+        if variable.role is Role.FIXED:
+            return self.symbols.polynomial(reference)
+        own = self.symbols.predictor_response(name) if variable.level == level else self.symbols.mean(name, level)
+        models = {m.variable: m for m in self.model.predictor_models}
+        levels = [part.level for part in models[name].parts]
+        above = [other for other in levels if other > level]
+        centre = self.symbols.mean(name, above[0]) if above else self.symbols.grand(name)
+        return Polynomial.of(own) - Polynomial.of(centre)
+

@@ -1,0 +1,97 @@
+"""Starting values: random for every chain, but within reach of the data."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from mlbayes.model.model import Kind
+from mlbayes.plan.choose import PlannedModel
+from mlbayes.plan.polynomial import Atom
+
+Vector = NDArray[np.float64]
+
+
+def start_state(planned: PlannedModel, rng: Generator) -> Vector:
+    """The store of a chain before its first sweep."""
+    store = planned.store.copy()
+    for atom, offset in planned.symbols.place.items():
+        if atom.kind == "value" and planned.symbols.is_dynamic(atom):
+            _start_value(planned, store, atom, offset, rng)
+    _start_predictors(planned, store, rng)
+    _start_outcomes(planned, store, rng)
+    return store
+
+
+def _spread(values: Vector) -> tuple[float, float]:
+    """Mean and standard deviation of what is observed; (0, 1) where that says nothing."""
+    seen = values[~np.isnan(values)]
+    if seen.size < 2 or not seen.std() > 0.0:
+        return (float(seen.mean()) if seen.size else 0.0), 1.0
+    return float(seen.mean()), float(seen.std())
+
+
+def _start_value(planned: PlannedModel, store: Vector, atom: Atom, offset: int, rng: Generator) -> None:
+    """Missing values around the observed mean; categories at random from the observed ones."""
+    variable = planned.model.variables[atom.name]
+    cells = np.flatnonzero(variable.missing)
+    mean, sd = _spread(variable.values)
+    if variable.kind is Kind.ORDINAL:
+        seen = variable.values[~variable.missing]
+        store[offset + cells] = rng.choice(seen, cells.size)
+    else:
+        store[offset + cells] = mean + 0.5 * sd * rng.standard_normal(cells.size)
+
+
+def _start_predictors(planned: PlannedModel, store: Vector, rng: Generator) -> None:
+    """Responses, cluster means and precisions of the predictor models."""
+    symbols, model = planned.symbols, planned.model
+    for row in planned.plan.responses:
+        codes = store[row[3] : row[3] + row[0]]
+        numbers = store[row[7] : row[7] + row[0]]
+        cells = planned.plan.index[row[4] : row[4] + row[5]]
+        codes[cells] = numbers[cells] == store[row[8] + 1]
+        store[row[1] : row[1] + row[0]] = np.where(codes > 0.5, 0.6, -0.6)
+    for part in planned.regressions.predictors:
+        variable = model.variables[part.variable]
+        mean, sd = _spread(variable.values)
+        if variable.kind is Kind.ORDINAL:
+            mean, sd = 0.0, 1.0
+        if not part.fixed:
+            store[part.precision] = (1.0 + rng.random()) / sd**2
+        if part.response.kind == "mean":
+            offset = symbols.offset(part.response)
+            n = symbols.units(part.level)
+            values = store[symbols.offset(symbols.predictor_response(part.variable)) :][
+                : symbols.units(variable.level)
+            ]
+            parents = model.hierarchy.ancestors(variable.level, part.level)
+            store[offset : offset + n] = np.bincount(parents, values, n) / np.bincount(parents, minlength=n)
+        grand = symbols.grand(part.variable)
+        store[symbols.offset(grand)] = mean + 0.2 * sd * rng.standard_normal()
+
+
+def _start_outcomes(planned: PlannedModel, store: Vector, rng: Generator) -> None:
+    """Residual variances and covariance matrices of random effects."""
+    for r in planned.regressions.outcomes:
+        variable = planned.model.variables[r.equation.outcome]
+        _, sd = _spread(variable.values)
+        parameter = planned.model.parameters[r.equation.residual or ""]
+        if parameter.fixed is None:
+            store[r.precision] = (1.0 + rng.random()) / sd**2
+        for group, factor in zip(r.equation.random, r.factors, strict=True):
+            for i, term in enumerate(reversed(group.terms)):
+                size = max(_size(planned, store, r.terms[term].atoms()), 1e-6)
+                store[factor + i * (i + 3) // 2] = sd * (0.2 + 0.4 * rng.random()) / size
+
+
+def _size(planned: PlannedModel, store: Vector, atoms: set[Atom]) -> float:
+    """Rough size of a term: the product of the standard deviations of its variables."""
+    size = 1.0
+    for atom in atoms:
+        if atom.kind in ("value", "code", "derived"):
+            offset = planned.symbols.offset(atom)
+            values = store[offset : offset + planned.symbols.units(atom.level)]
+            size *= float(values.std()) or 1.0
+    return size

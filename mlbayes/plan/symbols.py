@@ -1,0 +1,297 @@
+"""The symbols of a model: where the value of each lies in the store, and expressions as polynomials in them."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlbayes.model.model import (
+    Centring,
+    Constant,
+    Expression,
+    Form,
+    Kind,
+    Model,
+    Operation,
+    ParameterReference,
+    Reference,
+    Role,
+    level_of,
+    references,
+)
+from mlbayes.plan.builder import PlanBuilder
+from mlbayes.plan.polynomial import TOP, Atom, Polynomial
+from mlbayes.problems import Problem, ProblemError, ProblemKind
+
+Vector = NDArray[np.float64]
+
+
+def unsupported(message: str, hint: str = "") -> ProblemError:
+    """The error of a construct that is read but cannot be run yet."""
+    return ProblemError([Problem(message, None, hint, ProblemKind.UNSUPPORTED)])
+
+
+class Symbols:
+    """Every symbol with its place in the store; data are put there at once.
+
+    `static` holds the values of symbols that never change: shape (units of its level,), or (1,) at the top.
+    """
+
+    def __init__(self, model: Model, builder: PlanBuilder) -> None:
+        self.model = model
+        self.builder = builder
+        self.place: dict[Atom, int] = {}
+        self.static: dict[Atom, Vector] = {}
+        self.derived: dict[Expression, Atom] = {}
+        self.modelled = {m.variable for m in model.predictor_models}
+
+    # ------------------------------------------------------------------ places
+    def units(self, level: int) -> int:
+        """Number of units at a level; 1 at the top."""
+        return 1 if level == TOP else self.model.hierarchy.units[level - 1]
+
+    def is_dynamic(self, atom: Atom) -> bool:
+        """Does its value change while sampling."""
+        return atom not in self.static
+
+    def offset(self, atom: Atom) -> int:
+        """Place of a symbol in the store (room is made when it is first asked for)."""
+        if atom not in self.place:
+            values = self.static.get(atom)
+            self.place[atom] = self.builder.vector(
+                np.zeros(self.units(atom.level)) if values is None else values
+            )
+        return self.place[atom]
+
+    def fixed_symbol(self, atom: Atom, values: Vector) -> Atom:
+        """Register a symbol whose values never change."""
+        self.static[atom] = np.asarray(values, dtype=np.float64)
+        return atom
+
+    # ------------------------------------------------------------------ symbols of variables
+    def value(self, name: str) -> Atom:
+        """The value of a variable; static when it is complete."""
+        variable = self.model.variables[name]
+        atom = Atom("value", name, variable.level)
+        if atom not in self.place:
+            if variable.role is Role.LATENT or variable.incomplete:
+                mean = float(np.nanmean(variable.values)) if not variable.missing.all() else 0.0
+                self.place[atom] = self.builder.vector(np.where(variable.missing, mean, variable.values))
+            else:
+                self.fixed_symbol(atom, variable.values)
+                self.offset(atom)
+        return atom
+
+    def observed(self, name: str) -> Atom:
+        """The observed part of an incomplete variable, 0 where missing."""
+        variable = self.model.variables[name]
+        atom = Atom("observed", name, variable.level)
+        return self.fixed_symbol(atom, np.where(variable.missing, 0.0, variable.values))
+
+    def response(self, name: str) -> Atom:
+        """The latent response of an ordinal variable."""
+        return Atom("response", name, self.model.variables[name].level)
+
+    def predictor_response(self, name: str) -> Atom:
+        """What a predictor model has on its left: the value, or the latent response of an ordinal variable."""
+        ordinal = self.model.variables[name].kind is Kind.ORDINAL
+        return self.response(name) if ordinal else self.value(name)
+
+    def mean(self, name: str, level: int) -> Atom:
+        """The latent cluster mean of a variable at a level."""
+        return Atom("mean", name, level)
+
+    def grand(self, name: str) -> Atom:
+        """The grand mean of a modelled predictor (for an ordinal one on the scale of its latent response)."""
+        return Atom("grand", name, TOP)
+
+    def centre(self, name: str) -> Atom:
+        """What a grand-mean centred predictor is centred at: its grand mean, or an ordinal one's mean probability."""
+        if self.model.variables[name].kind is Kind.ORDINAL:
+            return Atom("share", name, TOP)
+        return self.grand(name)
+
+    # ------------------------------------------------------------------ expressions
+    def polynomial(self, expression: Expression, mode: str = "exact") -> Polynomial:
+        """An expression as a polynomial.
+
+        `mode` says what becomes of centring at estimated means: "exact" subtracts them, "raw" leaves out the grand
+        mean (a change of parameters undoes that), "centred" has one symbol for the centred predictor.
+        """
+        match expression:
+            case Constant():
+                return Polynomial.number(expression.value)
+            case Reference():
+                return self._reference(expression, mode)
+            case ParameterReference():
+                return Polynomial.of(Atom("parameter", expression.name, TOP))
+            case Operation():
+                return self._operation(expression, mode)
+
+    def _operation(self, expression: Operation, mode: str) -> Polynomial:
+        if expression.operator in ("+", "-", "*", "neg", "^", "/"):
+            parts = [self.polynomial(argument, mode) for argument in expression.arguments]
+            result = self._algebra(expression.operator, parts)
+            if result is not None:
+                return result
+        return Polynomial.of(self._derived(expression))
+
+    @staticmethod
+    def _algebra(operator: str, parts: list[Polynomial]) -> Polynomial | None:
+        """The result of an operation that stays among polynomials, else None."""
+        if operator == "neg":
+            return -parts[0]
+        if operator == "+":
+            return parts[0] + parts[1] if len(parts) == 2 else parts[0]
+        if operator == "-":
+            return parts[0] - parts[1] if len(parts) == 2 else -parts[0]
+        if operator == "*":
+            result = parts[0]
+            for part in parts[1:]:
+                result = result * part
+            return result
+        number = parts[1].constant()
+        if operator == "/" and number:
+            return parts[0] * Polynomial.number(1.0 / number)
+        if operator == "^" and number is not None and number == int(number) and 0 <= number <= 8:
+            result = Polynomial.number(1.0)
+            for _ in range(int(number)):
+                result = result * parts[0]
+            return result
+        return None
+
+    def _reference(self, reference: Reference, mode: str) -> Polynomial:
+        name = reference.variable
+        variable = self.model.variables[name]
+        if reference.form is Form.DUMMY:
+            if variable.incomplete:
+                raise unsupported(f"the incomplete nominal predictor '{name}' cannot be run yet")
+            atom = Atom("code", name, variable.level, reference.argument)
+            return Polynomial.of(
+                self.fixed_symbol(atom, (variable.values == reference.argument).astype(np.float64))
+            )
+        if reference.form is Form.VALUE:
+            return self._centred(self.value(name), reference, mode)
+        if reference.form is Form.RESPONSE:
+            return Polynomial.of(self.response(name))
+        if reference.form is Form.MEAN:
+            return self._centred(self.mean(name, reference.level), reference, mode)
+        raise unsupported(f"the {reference.form.value} of '{name}' cannot be run yet")
+
+    def _centred(self, atom: Atom, reference: Reference, mode: str) -> Polynomial:
+        """A value or mean with its centring."""
+        value = Polynomial.of(atom)
+        if reference.centring is Centring.NONE:
+            return value
+        name = atom.name
+        if name not in self.modelled:
+            if mode == "centred":
+                return Polynomial.of(Atom(f"centred fixed {atom.kind}", name, atom.level))
+            if reference.centring is Centring.GRAND:
+                return value - Polynomial.number(self.model.fixed_mean(name))
+            return value - Polynomial.of(self._arithmetic_mean(name))
+        if mode == "centred":
+            kind = f"centred {atom.kind} {reference.centring.value}"
+            return Polynomial.of(Atom(kind, name, atom.level))
+        if reference.centring is Centring.GROUP:
+            if self.model.variables[name].kind is Kind.ORDINAL:
+                raise unsupported(f"group-mean centring of the ordinal predictor '{name}' cannot be run yet")
+            return value - Polynomial.of(self.mean(name, atom.level + 1))
+        return value if mode == "raw" else value - Polynomial.of(self.centre(name))
+
+    def _arithmetic_mean(self, name: str) -> Atom:
+        """The observed cluster means of a fixed variable, at the level above its own."""
+        variable = self.model.variables[name]
+        parents = self.model.hierarchy.ancestors(variable.level, variable.level + 1)
+        size = self.units(variable.level + 1)
+        sums = np.bincount(parents, variable.values, size) / np.bincount(parents, minlength=size)
+        return self.fixed_symbol(Atom("observed mean", name, variable.level + 1), sums)
+
+    def _derived(self, expression: Operation) -> Atom:
+        """A symbol for a function of complete data that is not a polynomial."""
+        if expression not in self.derived:
+            level = level_of(expression, TOP)
+            values = self.numbers(expression, level)
+            atom = Atom("derived", str(len(self.derived)), level)
+            self.derived[expression] = self.fixed_symbol(atom, values)
+        return self.derived[expression]
+
+    def numbers(self, expression: Expression, level: int) -> Vector:
+        """The values of an expression of complete data, one for each unit of `level`."""
+        for reference in references(expression):
+            variable = self.model.variables[reference.variable]
+            centred = reference.centring is not Centring.NONE and reference.variable in self.modelled
+            if reference.form not in (Form.VALUE, Form.DUMMY) or variable.incomplete or centred:
+                raise unsupported(
+                    f"a function of '{reference.variable}' that is neither sum, product nor power cannot be run"
+                    " while the variable is incomplete, latent or centred at an estimated mean",
+                    "compute it with TRANSFORM if it only needs observed data",
+                )
+        return evaluate(self, expression, level)
+
+
+def evaluate(symbols: Symbols, expression: Expression, level: int) -> Vector:
+    """Numbers of an expression of complete data over the units of a level."""
+    match expression:
+        case Constant():
+            return np.full(symbols.units(level), expression.value)
+        case Reference():
+            total = np.zeros(symbols.units(level))
+            for monomial, number in symbols.polynomial(expression).terms.items():
+                product = np.full(symbols.units(level), number)
+                for atom in monomial:
+                    product = (
+                        product * symbols.static[atom][symbols.model.hierarchy.ancestors(level, atom.level)]
+                    )
+                total = total + product
+            return total
+        case Operation():
+            return apply(expression.operator, [evaluate(symbols, a, level) for a in expression.arguments])
+    raise unsupported("a parameter inside a function of predictors cannot be run yet")
+
+
+def apply(operator: str, x: list[Vector]) -> Vector:
+    """An operator or function of the language on arrays."""
+    comparisons = {
+        "==": np.equal,
+        "!=": np.not_equal,
+        "<": np.less,
+        "<=": np.less_equal,
+        ">": np.greater,
+        ">=": np.greater_equal,
+        "and": np.logical_and,
+        "or": np.logical_or,
+    }
+    plain = {
+        "+": np.add,
+        "-": np.subtract,
+        "*": np.multiply,
+        "/": np.divide,
+        "^": np.power,
+        "neg": np.negative,
+        "exp": np.exp,
+        "ln": np.log,
+        "log": np.log,
+        "sqrt": np.sqrt,
+        "abs": np.abs,
+        "min": np.minimum,
+        "max": np.maximum,
+    }
+    with np.errstate(all="ignore"):
+        if operator in comparisons:
+            result = comparisons[operator](*x).astype(np.float64)
+        elif operator in plain:
+            result = plain[operator](*x)
+        elif operator == "ifelse":
+            result = np.where(x[0] != 0.0, x[1], x[2])
+        elif operator == "phi":
+            result = 0.5 * np.vectorize(math.erfc)(-x[0] * math.sqrt(0.5))
+        else:
+            raise unsupported(
+                f"the function '{operator}' cannot be run in MODEL yet", "compute it with TRANSFORM"
+            )
+    if not np.isfinite(result).all():
+        raise unsupported(f"'{operator}' of a predictor is not a finite number in some rows")
+    return np.asarray(result, dtype=np.float64)
