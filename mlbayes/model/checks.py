@@ -10,34 +10,29 @@ from collections.abc import Iterator
 import numpy as np
 
 from mlbayes.language.nodes import Script
+from mlbayes.model.flat_priors import check_flat_priors
 from mlbayes.model.model import (
     Centring,
-    Equation,
-    Expression,
-    Family,
     Form,
     Model,
-    Prior,
     Role,
-    level_of,
     references,
 )
 from mlbayes.model.notes import Notes
 from mlbayes.source import Span
-
-MARGIN = 5  # clusters above the bound below which a warning is due
 
 
 def check_model(model: Model, script: Script, notes: Notes) -> None:
     """Run every check."""
     for check in (
         check_something_to_do,
+        check_identifiers,
         check_cycles,
         check_lags,
         check_group_centring,
         check_observed,
         check_weights,
-        check_clusters,
+        check_flat_priors,
         check_unsupported_commands,
     ):
         check(model, script, notes)
@@ -51,6 +46,15 @@ def check_something_to_do(model: Model, script: Script, notes: Notes) -> None:
         notes.problem("MODEL has no equation", script.command_spans.get("MODEL"), "write an equation: y ~ x;")
     if script.model and model.imputation:
         notes.problem("FCS and MODEL exclude each other", script.command_spans.get("FCS"))
+
+
+def check_identifiers(model: Model, script: Script, notes: Notes) -> None:
+    """Identifiers are names of clusters, not quantities to be modelled."""
+    modelled = {e.outcome for e in model.equations} | {m.variable for m in model.predictor_models}
+    for name in script.cluster_ids:
+        if name.name in modelled:
+            message = f"the identifier '{name.name}' cannot be modelled"
+            notes.problem(message, _span_of(model, name.name) or name.span)
 
 
 def check_cycles(model: Model, script: Script, notes: Notes) -> None:
@@ -160,59 +164,6 @@ def check_weights(model: Model, script: Script, notes: Notes) -> None:
         if levels.setdefault(weight.level, name) != name:
             message = f"the weights '{levels[weight.level]}' and '{name}' both vary at level {weight.level}"
             notes.problem(message, places[name], "there can be one weight for each level")
-
-
-# ------------------------------------------------------------------ clusters
-def check_clusters(model: Model, script: Script, notes: Notes) -> None:
-    """A flat prior on a p x p covariance matrix is proper a posteriori only with J - q > 2p clusters.
-
-    q is the number of coefficients at the level of the clusters that belong to one random effect.
-    """
-    for what, level, size, prior, q, span in _flat_candidates(model):
-        if prior.family is Family.INVERSE_WISHART and prior.arguments[0] >= 0:
-            continue
-        clusters, needed = model.hierarchy.units[level - 1], 2 * size + q + 1
-        identifier = model.hierarchy.identifiers[level - 2]
-        counted = f"{what} over {clusters} clusters of '{identifier}'"
-        hint = "specify fewer random effects or use OPTIONS: prior1;"
-        if clusters < needed:
-            message = f"{counted}: the flat prior of (co)variances needs at least {needed}"
-            notes.problem(message, span, hint)
-        elif clusters < needed + MARGIN:
-            notes.warn(
-                f"{counted}: with so few the prior of (co)variances matters; consider OPTIONS: prior1."
-            )
-
-
-def _flat_candidates(model: Model) -> Iterator[tuple[str, int, int, Prior, int, Span | None]]:
-    """Every covariance matrix of level 2 or 3: what it is, level, size, prior, coefficients, place."""
-    for equation in model.equations:
-        for random in equation.random:
-            if random.variance is not None and model.parameters[random.variance].fixed is not None:
-                continue
-            q = max(_coefficients(equation, position, random.level) for position in random.terms)
-            what = f"{len(random.terms)} random effect(s) of '{equation.title}'"
-            yield what, random.level, len(random.terms), random.prior, q, equation.span
-    for block in model.covariances:
-        if block.level > 1:
-            q = max(len(e.terms) for e in model.equations if e.outcome in block.members)
-            what = f"a covariance matrix of {len(block.members)} variables"
-            yield what, block.level, len(block.members), block.prior, q, block.span
-
-
-def _coefficients(equation: Equation, position: int, level: int) -> int:
-    """How many free coefficients share a random effect: its own and its products with cluster variables."""
-    own = _lower_factors(equation.terms[position].expression, level)
-    terms = (term for term in equation.terms if not term.hidden)
-    return sum(_lower_factors(term.expression, level) == own for term in terms)
-
-
-def _lower_factors(expression: Expression, level: int) -> frozenset[Expression]:
-    """The factors of a term that vary below a level."""
-    arguments = (
-        getattr(expression, "arguments", ()) if getattr(expression, "operator", "") == "*" else (expression,)
-    )
-    return frozenset(argument for argument in arguments if level_of(argument) < level)
 
 
 def check_unsupported_commands(model: Model, script: Script, notes: Notes) -> None:

@@ -58,9 +58,12 @@ def _patterns(matrix: Marks) -> tuple[Marks, NDArray[np.int64]]:
 
     Among equally frequent ones those come first in which the upper rows of the table are observed.
     """
-    patterns, counts = np.unique(matrix, axis=1, return_counts=True)
+    pattern = np.zeros(matrix.shape[1], np.int64)
+    for marks in matrix:  # numbered anew after each row, in lexicographic order
+        _, pattern = np.unique(2 * pattern + marks, return_inverse=True)
+    _, first, counts = np.unique(pattern, return_index=True, return_counts=True)
     order = np.argsort(-counts, kind="stable")
-    return patterns[:, order], counts[order]
+    return matrix[:, first[order]], counts[order]
 
 
 # ------------------------------------------------------------------ lags

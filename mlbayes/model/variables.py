@@ -37,18 +37,18 @@ def read_variables(
     identifiers = [name.name for name in script.cluster_ids]
     used = used_columns(script, names)
     columns = [name for name in table.columns if name in used]
-    for name in columns:
+    aside = [*script.weights, *([script.time_id] if script.time_id else [])]
+    every = [name for name in dict.fromkeys([*columns, *(n.name for n in aside)]) if name in table.columns]
+    for name in every:
         if name not in identifiers:
             notes.problems += require_numeric(table, name)
     rows = np.arange(table.rows, dtype=np.int64) if selected is None else np.asarray(selected, np.int64)
     rows = _with_data(script, table, names, [c for c in columns if c not in identifiers], rows, notes)
     hierarchy, problems = build_hierarchy(table, script.cluster_ids, rows)
     notes.problems += problems
-    aside = [*script.weights, *([script.time_id] if script.time_id else [])]
     variables = {
         name: _variable(name, table.values(name)[hierarchy.order], hierarchy, declared, notes)
-        for name in dict.fromkeys([*columns, *(name.name for name in aside)])
-        if name in table.columns
+        for name in every
     }
     _add_latent(script, names, hierarchy, variables, notes)
     return variables, hierarchy, rows

@@ -1,0 +1,120 @@
+"""Are there enough clusters and rows for flat priors of (co)variances.
+
+The default priors are flat.  With too few units the posterior has no finite mass: a chain then wanders off to
+huge variances without a word, so this is checked before the first iteration.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from mlbayes.language.nodes import Script
+from mlbayes.model.model import (
+    Equation,
+    Expression,
+    Family,
+    Model,
+    Operation,
+    Prior,
+    Role,
+    level_of,
+)
+from mlbayes.model.notes import Notes
+from mlbayes.source import Span
+
+MARGIN = 5  # units above the bound below which a warning is due
+
+
+@dataclass(frozen=True)
+class _Flat:
+    """A p x p covariance matrix with a flat prior, estimated from so many units.
+
+    `q`: coefficients at the level of the units that belong to one random effect or residual.
+    """
+
+    what: str
+    units: int
+    p: int
+    q: int
+    span: Span | None
+
+    @property
+    def needed(self) -> int:
+        """The posterior is proper only with J - q > 2p units J."""
+        return 2 * self.p + self.q + 1
+
+
+def check_flat_priors(model: Model, script: Script, notes: Notes) -> None:
+    """A flat prior needs enough units, and with few of them it matters."""
+    for flat in (*_random_effects(model), *_blocks(model), *_residuals(model)):
+        hint = "specify fewer random effects or predictors, or use OPTIONS: prior1;"
+        if flat.units < flat.needed:
+            message = f"{flat.what}: the flat prior of (co)variances needs at least {flat.needed}"
+            notes.problem(message, flat.span, hint)
+        elif flat.units < flat.needed + MARGIN:
+            text = f"{flat.what}: with so few the prior of (co)variances matters"
+            notes.warn(f"{text}; consider OPTIONS: prior1.")
+
+
+def _is_flat(prior: Prior) -> bool:
+    return prior.family in (Family.INVERSE_WISHART, Family.INVERSE_GAMMA) and prior.arguments[0] < 0
+
+
+def _units(model: Model, level: int) -> str:
+    """How many units a level has, in words."""
+    number = model.hierarchy.units[level - 1]
+    if level == 1:
+        return f"{number} rows"
+    return f"{number} clusters of '{model.hierarchy.identifiers[level - 2]}'"
+
+
+def _random_effects(model: Model) -> Iterator[_Flat]:
+    for equation in model.equations:
+        for random in equation.random:
+            fixed = random.variance is not None and model.parameters[random.variance].fixed is not None
+            if fixed or not _is_flat(random.prior):
+                continue
+            p = len(random.terms)
+            q = max(_coefficients(equation, position, random.level) for position in random.terms)
+            what = f"{p} random effect(s) of '{equation.title}' over {_units(model, random.level)}"
+            yield _Flat(what, model.hierarchy.units[random.level - 1], p, q, equation.span)
+
+
+def _blocks(model: Model) -> Iterator[_Flat]:
+    for block in model.covariances:
+        if _is_flat(block.prior):
+            p = len(block.members)
+            q = max(len(e.terms) for e in model.equations if e.outcome in block.members)
+            what = f"a covariance matrix of {' '.join(block.members)} over {_units(model, block.level)}"
+            yield _Flat(what, model.hierarchy.units[block.level - 1], p, q, block.span)
+
+
+def _residuals(model: Model) -> Iterator[_Flat]:
+    members = {name for block in model.covariances for name in block.members}
+    for equation in model.equations:
+        parameter = model.parameters.get(equation.residual or "")
+        if parameter is None or parameter.fixed is not None or not _is_flat(parameter.prior):
+            continue
+        if equation.outcome not in members:
+            variable = model.variables[equation.outcome]
+            latent = variable.role is Role.LATENT
+            units = len(variable.values) if latent else int((~variable.missing).sum())
+            what = f"the residual variance of '{equation.title}' from {_units(model, equation.level)}"
+            if units < len(variable.values):
+                what += f", {units} of them observed"
+            yield _Flat(what, units, 1, len(equation.terms), equation.span)
+
+
+def _coefficients(equation: Equation, position: int, level: int) -> int:
+    """How many free coefficients share a random effect: its own and its products with cluster variables."""
+    own = _lower_factors(equation.terms[position].expression, level)
+    terms = (term for term in equation.terms if not term.hidden)
+    return sum(_lower_factors(term.expression, level) == own for term in terms)
+
+
+def _lower_factors(expression: Expression, level: int) -> frozenset[Expression]:
+    """The factors of a term that vary below a level."""
+    is_product = isinstance(expression, Operation) and expression.operator == "*"
+    factors = expression.arguments if is_product and isinstance(expression, Operation) else (expression,)
+    return frozenset(factor for factor in factors if level_of(factor) < level)
