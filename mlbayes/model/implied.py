@@ -45,10 +45,10 @@ def _latent_variables(drafts: Drafts) -> None:
     """A latent variable without an equation has mean zero; one that is never used is a mistake."""
     resolver = drafts.resolver
     used = {
-        name.name
+        reference.variable
         for draft in drafts.equations.values()
         for term in draft.all_terms
-        for name in [Name(n) for n in _variables_of(term)]
+        for reference in references(term.resolved.expression)
     }
     for name, entry in resolver.names.latent.items():
         if (name, False) in drafts.equations or name not in resolver.variables:
@@ -61,10 +61,6 @@ def _latent_variables(drafts: Drafts) -> None:
         coefficient = drafts.coefficients.get(name)
         because = "a latent variable needs an equation and has none"
         _add(drafts, Name(name), None, coefficient or nodes.NOWHERE, because)
-
-
-def _variables_of(term: DraftTerm) -> set[str]:
-    return {reference.variable for reference in references(term.resolved.expression)}
 
 
 def _coefficients(drafts: Drafts) -> None:
@@ -98,16 +94,19 @@ def _tagged_variances(drafts: Drafts) -> None:
                 draft.set_residual(statement.tag, statement.span, notes)
     for covariance in drafts.covariances:
         for item in covariance.right:
-            own = isinstance(item.expression, Name) and item.expression in covariance.left
-            if (
-                own
-                and isinstance(item.expression, Name)
-                and item.tag is not None
-                and len(covariance.left) == 1
-            ):
-                draft = drafts.equations.get((item.expression.name, False))
-                if draft is not None:
-                    draft.set_residual(item.tag, item.span, notes)
+            if item.tag is not None and item.expression in covariance.left:
+                _tagged_pair(drafts, covariance, item)
+
+
+def _tagged_pair(drafts: Drafts, covariance: nodes.Covariance, item: nodes.Term) -> None:
+    """`y ~~ y@v` is the residual variance of y; with more on the left the tag would mean several things."""
+    if len(covariance.left) > 1:
+        message = "a tag on a variable that is paired with itself and with others"
+        drafts.resolver.notes.unsupported(message, item.span, "write the pairs one by one")
+        return
+    draft = drafts.equations.get((covariance.left[0].name, False))
+    if draft is not None and item.tag is not None:
+        draft.set_residual(item.tag, item.span, drafts.resolver.notes)
 
 
 def covariance_names(statement: nodes.Covariance) -> list[Name]:
