@@ -263,7 +263,7 @@ def main(folder: Path) -> None:
     for number, make in enumerate(EXAMPLES, 1):
         target = folder / make.__name__ / "data.csv"
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(as_csv(make(np.random.default_rng([2026, number]))), encoding="utf-8")
+        target.write_text(as_csv(make(np.random.default_rng([2029, number]))), encoding="utf-8")
 
 
 if __name__ == "__main__":
