@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mlbayes.language.nodes import Name, Number, Tag
+from mlbayes.language.nodes import Name, Tag
 from mlbayes.model.drafts import Draft, DraftTerm
 from mlbayes.model.model import (
     Constant,
@@ -20,11 +20,10 @@ from mlbayes.model.model import (
 from mlbayes.model.parameters import CATEGORICAL_PRIOR, LAMBDA_PRIOR, ParameterTable
 from mlbayes.model.random_effects import Wanted, build_random, wanted_effects
 from mlbayes.model.resolve import Resolved, Resolver
-from mlbayes.model.statements import Drafts
+from mlbayes.model.statements import ZERO, Drafts
 
 CATEGORICAL = (Distribution.PROBIT, Distribution.LOGIT, Distribution.MULTINOMIAL)
 WITH_RESIDUAL = (Distribution.NORMAL, Distribution.YEO_JOHNSON)
-ZERO = Number(0.0)
 
 
 def build_equations(drafts: Drafts, table: ParameterTable) -> tuple[Equation, ...]:

@@ -36,6 +36,14 @@ class Wanted:
     effects: list[Effect] = field(default_factory=list)
     printed: list[str] = field(default_factory=list)
 
+    def add(self, effect: Effect, printed: str = "") -> None:
+        """Add an effect, and its text unless it is there; the same effect again changes nothing."""
+        if any((e.level, e.label) == (effect.level, effect.label) for e in self.effects):
+            return
+        self.effects.append(effect)
+        if printed and printed not in self.printed:
+            self.printed.append(printed)
+
     def at(self, level: int) -> list[Effect]:
         """The effects of a level, the intercept first."""
         return sorted((e for e in self.effects if e.level == level), key=lambda e: e.term is not None)
@@ -97,21 +105,20 @@ def _default_intercepts(
     if not default:
         return
     for level in levels:
-        wanted.effects.append(Effect(level, None, "Intercept"))
+        wanted.add(Effect(level, None, "Intercept"))
         what = f"{draft.title} has random intercepts over {resolver.hierarchy.identifiers[level - 2]}"
         resolver.notes.add(what, f"it is an outcome of level {draft.outcome.level}; `| 1@0` removes them")
 
 
 def _intercepts(wanted: Wanted, levels: range, term: RandomTerm) -> None:
-    wanted.effects += [Effect(level, None, "Intercept", term.tag, term.span) for level in levels]
-    wanted.printed.append("Intercept" + _tag(term))
+    for level in levels:
+        wanted.add(Effect(level, None, "Intercept", term.tag, term.span), "Intercept" + _tag(term))
 
 
 def _explicit_intercept(wanted: Wanted, draft: Draft, term: RandomTerm, resolver: Resolver) -> None:
     for level in _levels(term, draft, resolver):
         label = f"Intercept[{resolver.hierarchy.identifiers[level - 2]}]"
-        wanted.effects.append(Effect(level, None, label, term.tag, term.span))
-        wanted.printed.append(label + _tag(term))
+        wanted.add(Effect(level, None, label, term.tag, term.span), label + _tag(term))
 
 
 def _levels(term: RandomTerm, draft: Draft, resolver: Resolver) -> list[int]:
@@ -151,9 +158,8 @@ def _slopes(
             resolver.notes.warn(f"{what} are both constant within clusters.")
         for level in usable:
             suffix = f"[{resolver.hierarchy.identifiers[level - 2]}]" if explicit else ""
-            wanted.effects.append(Effect(level, resolved, resolved.text + suffix, term.tag, term.span))
-            if explicit or level == usable[0]:
-                wanted.printed.append(resolved.text + suffix + _tag(term))
+            label = resolved.text + suffix
+            wanted.add(Effect(level, resolved, label, term.tag, term.span), label + _tag(term))
 
 
 def build_random(
@@ -164,9 +170,6 @@ def build_random(
     for level in sorted({effect.level for effect in wanted.effects}):
         effects = wanted.at(level)
         labels = tuple(effect.label for effect in effects)
-        if len(set(labels)) < len(labels):
-            table.notes.problem(f"'{draft.title}' has the same random effect twice", effects[-1].span)
-            continue
         tagged = [effect for effect in effects if effect.tag is not None]
         variance = None
         if tagged and len(effects) == 1:

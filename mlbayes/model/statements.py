@@ -13,6 +13,7 @@ from mlbayes.model.resolve import ATOM, Resolved, Resolver, product
 from mlbayes.source import Span
 
 ONE = Number(1.0)
+ZERO = Number(0.0)
 
 
 @dataclass
@@ -95,9 +96,9 @@ class Drafts:
 
     # ------------------------------------------------------------------ terms
     def add_term(self, draft: Draft, expression: nodes.Expression, tag: Tag | None) -> None:
-        """Add a term; a tag that names a variable makes a product with coefficient 1."""
+        """Add a term; a tag that names a variable makes a product with coefficient 1, `0` is `1@0`."""
         if isinstance(expression, Number) and expression.value == 0.0:
-            return
+            expression, tag = Name(INTERCEPT, span=expression.span), ZERO
         multiplier = self._multiplier(tag)
         if isinstance(expression, Name) and expression.name == INTERCEPT:
             if multiplier is None:

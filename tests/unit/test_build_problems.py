@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from modelling import attempt, example_table, messages
 
@@ -113,3 +114,10 @@ def test_rows_without_data_are_dropped_and_filtered_rows_are_not_used() -> None:
     assert model is not None
     assert model.hierarchy.units == (50,)
     assert model.warnings == ()
+
+
+def test_no_rows_at_all() -> None:
+    script, _ = parse_script(Source(Path("test.imp"), "CLUSTERID: pupil; MODEL: y ~ z | z; m ~ 1;"))
+    model, problems = build_model(script, example_table(), np.zeros(0, np.int64))
+    assert model is None
+    assert "'y' has no values in the rows that are analysed" in [p.message for p in problems]
