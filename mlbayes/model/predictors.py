@@ -21,7 +21,8 @@ from mlbayes.model.model import (
 from mlbayes.model.names import Names
 from mlbayes.model.notes import Notes
 
-PARTLY_FIXED = "The following variables are fixed and will be centered with observed means: "
+SILENTLY_FIXED = "it is complete and not centred, as are all predictors that are not FIXED"
+FIXED_AND_CENTRED = "The following variables are fixed and will be centered with observed means: "
 
 
 def assign_roles(
@@ -116,7 +117,7 @@ def _role_on_the_right(
             Role.PREDICTOR,
             f"'{other}' needs a distribution, and then all predictors that are not FIXED get one",
         )
-    return Role.FIXED, "it is complete and not centred, as are all predictors that are not FIXED"
+    return Role.FIXED, SILENTLY_FIXED
 
 
 def check_role(variable: Variable, declared: dict[str, Name], notes: Notes) -> None:
@@ -147,8 +148,8 @@ def _note_roles(variables: dict[str, Variable], levels: int, notes: Notes) -> No
         notes.add(f"a joint distribution of the predictors {' '.join(joint)}", because)
     centred = [v.name for v in variables.values() if v.role is Role.FIXED and v.centring is not Centring.NONE]
     if centred:
-        notes.warn(PARTLY_FIXED + " ".join(centred))
-    silent = [v for v in variables.values() if v.role is Role.FIXED and "not centred" in v.because]
+        notes.warn(FIXED_AND_CENTRED + " ".join(centred))
+    silent = [v for v in variables.values() if v.because == SILENTLY_FIXED]
     if silent:
         notes.add(f"{' '.join(v.name for v in silent)} fixed", silent[0].because)
 
