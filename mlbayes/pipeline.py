@@ -133,15 +133,17 @@ def write(document: Document, options: RunOptions) -> str:
 
 
 def save(model: Model, table: Table, draws: Draws, document: Document, options: RunOptions) -> None:
-    """Write the files of SAVE."""
+    """Write the files of SAVE, and note their columns in the document."""
     from mlbayes.output.atomic import Place
-    from mlbayes.output.gather import gather
+    from mlbayes.output.gather import gather, saved_orders
     from mlbayes.output.saves import write_saves
 
     if model.settings.saves:
         script = model.source.path
         place = Place(script.parent, (script, table.path), options.allow_outside)
-        write_saves(model.settings.saves, gather(model, table, draws, document), place)
+        results = gather(model, table, draws, document)
+        write_saves(model.settings.saves, results, place)
+        document.saved = saved_orders(model.settings.saves, results.imputations)
 
 
 # ------------------------------------------------------------------ the path

@@ -69,7 +69,15 @@ class Chain:
             started = time.perf_counter()
             out = self.records[self.done : self.done + count]
             finished, failed = run_sweeps(
-                self.planned.plan, self.store, self.done, count, self.burn, out, self.flag, self.rng, self.work
+                self.planned.plan,
+                self.store,
+                self.done,
+                count,
+                self.burn,
+                out,
+                self.flag,
+                self.rng,
+                self.work,
             )
             self.done += finished
             if failed >= 0:
@@ -116,9 +124,7 @@ def look_points(planned: PlannedModel, chain: int) -> dict[int, Look]:
     return dict(sorted(looks.items()))
 
 
-def run_chains(
-    planned: PlannedModel, threads: int, progress: Progress, stop: threading.Event
-) -> Draws:
+def run_chains(planned: PlannedModel, threads: int, progress: Progress, stop: threading.Event) -> Draws:
     """Run every chain and gather what they kept.
 
     The result does not depend on the number of threads: each chain has a generator keyed by (seed, chain).
@@ -203,12 +209,17 @@ def gather(planned: PlannedModel, chains: list[Chain]) -> Draws:
     records = np.stack([chain.records[:done] for chain in chains])
     layout = planned.layout
     outcomes = planned.regressions.outcomes
-    equations = [equation_draws(records, r, place) for r, place in zip(outcomes, layout.equations, strict=True)]
+    equations = [
+        equation_draws(records, r, place) for r, place in zip(outcomes, layout.equations, strict=True)
+    ]
     predictors = []
     for predictor, place in zip(model.predictor_models, layout.predictors, strict=True):
         predictors.append(predictor_draws(records, [len(part.predictors) for part in predictor.parts], place))
     moderators = tuple(
-        tuple(moderator_draws(records, model, spec, place) for spec, place in zip(effect.moderators, places, strict=True))
+        tuple(
+            moderator_draws(records, model, spec, place)
+            for spec, place in zip(effect.moderators, places, strict=True)
+        )
         for effect, places in zip(model.conditional_effects, layout.moderators, strict=True)
     )
     monitors = [chain.monitor for chain in chains]

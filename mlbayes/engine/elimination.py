@@ -110,7 +110,7 @@ def map_factor(kind: int, offset: int, store: NDArray) -> float:
 def transfer_and_precision(
     plan: Plan, store: NDArray, tier: NDArray, start: int, count: int, work: Work
 ) -> None:
-    """transfer = A Q (slots x columns) and factor = A Q A' + prior (packed slots) of a chunk of units."""
+    """Transfer = A Q (slots x columns) and factor = A Q A' + prior (packed slots) of a chunk of units."""
     slots = tier[TIER_SLOTS]
     width = tier[TIER_WIDTH]
     for k in range(slots * width):
@@ -320,7 +320,7 @@ def top_system(plan: Plan, store: NDArray, block: NDArray, p: NDArray, h: NDArra
 
 @kernel
 def top_quadratic(plan: Plan, store: NDArray, b: int, work: Work) -> float:
-    """log det P + (Q_cc - h' P^-1 h): -2 times the log of the integral over the top, up to a constant; nan if it fails."""
+    """-2 times the log of the integral over the top up to a constant, log det P + Q_cc - h' P^-1 h; nan if it fails."""
     block = plan.blocks[b]
     n = block[BLOCK_UNKNOWNS]
     constant = block[BLOCK_WIDTH] - 1

@@ -38,6 +38,11 @@ def marginal_likelihood(state: State) -> Vector:
     return total
 
 
+def sums(values: Vector, parents: NDArray[np.int64], size: int) -> Vector:
+    """Sums within groups."""
+    return np.bincount(parents, values, size).astype(np.float64)
+
+
 def factor_matrix(state: State, offset: int, n: int) -> Vector:
     """A Cholesky factor from its packed form."""
     matrix = np.zeros((n, n))
@@ -54,9 +59,7 @@ def _marginal(state: State, r: OutcomeRegression) -> Vector:
     for coefficient, term in zip(r.coefficients, r.terms, strict=True):
         fixed = fixed - coefficient * term
     groups = sorted(zip(r.equation.random, r.factors, strict=True), key=lambda pair: pair[0].level)
-    columns = [
-        state.evaluate(r.terms[t], level) for group, _ in groups for t in reversed(group.terms)
-    ]
+    columns = [state.evaluate(r.terms[t], level) for group, _ in groups for t in reversed(group.terms)]
     columns.append(state.evaluate(fixed, level))
     rows = np.sqrt(precision) * np.stack(columns)
     base = groups[0][0].level if groups else top
@@ -71,22 +74,22 @@ def _marginal(state: State, r: OutcomeRegression) -> Vector:
     total = -0.5 * counts * (LOG_2PI - np.log(precision))
     for group, factor in groups:
         if group.level > base:
-            cross, total = _add_up(cross, total, hierarchy.ancestors(base, group.level), hierarchy.units[group.level - 1])
+            cross, total = _add_up(
+                cross, total, hierarchy.ancestors(base, group.level), hierarchy.units[group.level - 1]
+            )
             base = group.level
         n = len(group.terms)
         cross, log_determinant = _integrate(cross, factor_matrix(state, factor, n))
         total = total - 0.5 * log_determinant
     total = total - 0.5 * cross[:, 0, 0]
-    return np.bincount(hierarchy.ancestors(base, top), total, hierarchy.units[top - 1])
+    return sums(total, hierarchy.ancestors(base, top), hierarchy.units[top - 1])
 
 
-def _add_up(
-    cross: Vector, total: Vector, parents: NDArray[np.int64], size: int
-) -> tuple[Vector, Vector]:
+def _add_up(cross: Vector, total: Vector, parents: NDArray[np.int64], size: int) -> tuple[Vector, Vector]:
     """Sums of cross products and of log likelihoods within the clusters of a higher level."""
     summed = np.zeros((size, *cross.shape[1:]))
     np.add.at(summed, parents, cross)
-    return summed, np.bincount(parents, total, size)
+    return summed, sums(total, parents, size)
 
 
 def _integrate(cross: Vector, factor: Vector) -> tuple[Vector, Vector]:

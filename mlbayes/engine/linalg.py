@@ -33,7 +33,7 @@ def cholesky(a: NDArray, factor: NDArray, n: int) -> float:
 
 @kernel
 def solve_lower(factor: NDArray, b: NDArray, x: NDArray, n: int) -> None:
-    """x = L^-1 b; x may be b."""
+    """X = L^-1 b; x may be b."""
     for i in range(n):
         s = b[i]
         for k in range(i):
@@ -43,7 +43,7 @@ def solve_lower(factor: NDArray, b: NDArray, x: NDArray, n: int) -> None:
 
 @kernel
 def solve_upper(factor: NDArray, b: NDArray, x: NDArray, n: int) -> None:
-    """x = L'^-1 b; x may be b."""
+    """X = L'^-1 b; x may be b."""
     for i in range(n - 1, -1, -1):
         s = b[i]
         for k in range(i + 1, n):

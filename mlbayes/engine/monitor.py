@@ -55,9 +55,9 @@ def combine(parts: list[LikelihoodSums]) -> UnitLikelihood:
     used = [part for part in parts if part.draws]
     draws = sum(part.draws for part in used)
     top = np.max([part.top for part in used], axis=0)
-    exp = sum(part.exp * np.exp(part.top - top) for part in used)
-    mean = sum(part.draws * part.mean for part in used) / draws
-    squares = sum(part.squares + part.draws * (part.mean - mean) ** 2 for part in used)
+    exp = np.sum([part.exp * np.exp(part.top - top) for part in used], axis=0)
+    mean = np.sum([part.draws * part.mean for part in used], axis=0) / draws
+    squares = np.sum([part.squares + part.draws * (part.mean - mean) ** 2 for part in used], axis=0)
     return UnitLikelihood(top + np.log(exp / draws), mean, squares / draws)
 
 
@@ -92,7 +92,9 @@ class SnapshotSums:
             mean = self.mean.get(key, np.zeros(column.size))
             delta = column - mean
             self.mean[key] = mean + delta / self.draws
-            self.squares[key] = self.squares.get(key, np.zeros(column.size)) + delta * (column - self.mean[key])
+            self.squares[key] = self.squares.get(key, np.zeros(column.size)) + delta * (
+                column - self.mean[key]
+            )
 
 
 def _keyed(snapshot: Snapshot) -> dict[str, Vector]:
@@ -166,7 +168,8 @@ def collect(monitors: list[Monitor]) -> Monitors:
         summaries[name] = sum((m.summaries[name] for m in used), np.zeros(7)) / counts
     shortest = min((m.draws for m in used), default=0)
     correlations = {
-        key: np.array([m.correlations[key][:shortest] for m in used]) for key in (used[0].correlations if used else ())
+        key: np.array([m.correlations[key][:shortest] for m in used])
+        for key in (used[0].correlations if used else ())
     }
     marginal = combine([m.marginal for m in used]) if used and used[0].has_random else None
     return Monitors(draws, combine([m.conditional for m in used]), marginal, summaries, correlations)
@@ -181,8 +184,10 @@ def average(monitors: list[Monitor]) -> tuple[Snapshot | None, Snapshot | None]:
     means: dict[str, Vector] = {}
     variances: dict[str, Vector] = {}
     for key in sums[0].mean:
-        mean = sum(part.draws * part.mean[key] for part in sums) / draws
-        squares = sum(part.squares[key] + part.draws * (part.mean[key] - mean) ** 2 for part in sums)
+        mean = np.sum([part.draws * part.mean[key] for part in sums], axis=0) / draws
+        squares = np.sum(
+            [part.squares[key] + part.draws * (part.mean[key] - mean) ** 2 for part in sums], axis=0
+        )
         means[key], variances[key] = mean, squares / max(draws - 1, 1)
     return _unkeyed(means), _unkeyed(variances)
 

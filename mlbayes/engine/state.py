@@ -147,4 +147,3 @@ def centred_as_shown(state: State, name: str) -> Vector:
     if variable.role is Role.FIXED and variable.centring is Centring.GRAND:
         return values - state.model.fixed_mean(name)
     return values
-

@@ -9,49 +9,49 @@ from mlbayes.engine.jit import kernel
 
 @kernel
 def clear(t: NDArray, n: int) -> None:
-    """t = 0."""
+    """T = 0."""
     for i in range(n):
         t[i] = 0.0
 
 
 @kernel
 def copy(t: NDArray, a: NDArray, n: int) -> None:
-    """t = a."""
+    """T = a."""
     for i in range(n):
         t[i] = a[i]
 
 
 @kernel
 def add_scaled(t: NDArray, a: NDArray, s: float, n: int) -> None:
-    """t += s a."""
+    """T += s a."""
     for i in range(n):
         t[i] += s * a[i]
 
 
 @kernel
 def add_product(t: NDArray, a: NDArray, b: NDArray, n: int) -> None:
-    """t += a b."""
+    """T += a b."""
     for i in range(n):
         t[i] += a[i] * b[i]
 
 
 @kernel
 def subtract_product(t: NDArray, a: NDArray, b: NDArray, n: int) -> None:
-    """t -= a b."""
+    """T -= a b."""
     for i in range(n):
         t[i] -= a[i] * b[i]
 
 
 @kernel
 def multiply(t: NDArray, a: NDArray, n: int) -> None:
-    """t *= a."""
+    """T *= a."""
     for i in range(n):
         t[i] *= a[i]
 
 
 @kernel
 def root_and_inverse(t: NDArray, inverse: NDArray, n: int) -> None:
-    """t = sqrt(t), inverse = 1 / t."""
+    """T = sqrt(t), inverse = 1 / t."""
     for i in range(n):
         s = math.sqrt(t[i])
         t[i] = s

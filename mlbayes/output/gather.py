@@ -4,22 +4,59 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
 from mlbayes.data.table import Table
 from mlbayes.model.model import Model
 from mlbayes.output.saves import Imputations, Results
 from mlbayes.results.build import parameter_draws
 from mlbayes.results.conditional import conditional_tables
 from mlbayes.results.document import Document, SavedOrder
-from mlbayes.results.draws import Draws
+from mlbayes.results.draws import Draws, Snapshot
 from mlbayes.results.rhat import rhat_table
 
 DATA_KEYWORDS = ("stacked", "stacked0", "separate", "avgimp", "varimp")
 
 
-def gather(
-    model: Model, table: Table, draws: Draws, document: Document, imputations: Imputations | None = None
-) -> Results:
+def imputations_of(model: Model, table: Table, draws: Draws) -> Imputations | None:
+    """The completed data: every column of the data file with imputed values put in, then what OPTIONS adds."""
+    snapshots = [*draws.snapshots]
+    sample = snapshots[0] if snapshots else draws.snapshot_mean
+    if sample is None:
+        return None
+    mean, variance = draws.snapshot_mean, draws.snapshot_variance
+    rows = np.sort(model.used_rows)
+    return Imputations(
+        names=[column.title for column in table.columns.values()] + list(sample.added),
+        blocks=[completed(model, table, snapshot) for snapshot in snapshots],
+        original=np.column_stack([_columns(table, rows), np.full((rows.size, len(sample.added)), np.nan)]),
+        mean=None if mean is None else completed(model, table, mean),
+        variance=None if variance is None else completed(model, table, variance, spread=True),
+    )
+
+
+def completed(model: Model, table: Table, snapshot: Snapshot, spread: bool = False) -> NDArray[np.float64]:
+    """One data set in the order of the file, shape (rows, columns); with `spread` the observed cells vary by 0."""
+    rows = np.sort(model.used_rows)
+    data = _columns(table, rows) * (0.0 if spread else 1.0)
+    back = np.argsort(model.hierarchy.order)  # sorted rows -> file order
+    for place, name in enumerate(table.columns):
+        if name in snapshot.values:
+            drawn = snapshot.values[name][back]
+            data[:, place] = np.where(np.isnan(data[:, place]), drawn, data[:, place])
+    added = [column[back] for column in snapshot.added.values()]
+    return np.column_stack([data, *added])
+
+
+def _columns(table: Table, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The columns of the data file, rows that are analysed only."""
+    return np.column_stack([column.values[rows] for column in table.columns.values()])
+
+
+def gather(model: Model, table: Table, draws: Draws, document: Document) -> Results:
     """Everything that a file of SAVE may hold."""
+    imputations = imputations_of(model, table, draws)
     rows = parameter_draws(model, draws)
     conditional = [
         made
@@ -39,8 +76,10 @@ def gather(
     )
 
 
-def saved_orders(saves: Sequence[tuple[str, str]], imputations: Imputations) -> list[SavedOrder]:
+def saved_orders(saves: Sequence[tuple[str, str]], imputations: Imputations | None) -> list[SavedOrder]:
     """The columns of every saved data file, for the end of the report."""
+    if imputations is None:
+        return []
     return [
         SavedOrder(keyword, file, [*(["imp#"] if keyword.startswith("stacked") else []), *imputations.names])
         for keyword, file in saves

@@ -27,7 +27,8 @@ from mlbayes.plan.symbols import Symbols, unsupported
 @dataclass(frozen=True)
 class Recentring:
     """`raw`: sample with raw predictors.  `change`[(s, t)]: what raw coefficient t adds to centred coefficient s,
-    as a polynomial in grand means (1 for s = t is left out)."""
+    as a polynomial in grand means (1 for s = t is left out).
+    """
 
     raw: bool
     change: dict[tuple[int, int], Polynomial] = field(default_factory=dict)

@@ -62,6 +62,7 @@ class PlannedModel:
     steps: list[PlannedStep]
     acceptances: list[tuple[str, str, float, int]]
     step_labels: list[str]
+    blocks: list[AffineBlock]
 
     def describe(self) -> str:
         """The plan in words, one paragraph for each step of a sweep."""
@@ -83,6 +84,7 @@ class _Choice:
     regressions: Regressions
     steps: list[PlannedStep] = field(default_factory=list)
     acceptances: list[tuple[str, str, float, int]] = field(default_factory=list)
+    blocks: list[AffineBlock] = field(default_factory=list)
 
 
 def make_plan(model: Model) -> PlannedModel:
@@ -102,7 +104,9 @@ def make_plan(model: Model) -> PlannedModel:
     layout = Recorder(model, symbols, regressions).write()
     plan, store = builder.finish()
     labels = builder.step_labels
-    return PlannedModel(model, plan, store, symbols, regressions, layout, choice.steps, choice.acceptances, labels)
+    return PlannedModel(
+        model, plan, store, symbols, regressions, layout, choice.steps, choice.acceptances, labels
+    )
 
 
 def _refuse(model: Model) -> None:
@@ -137,12 +141,15 @@ def _plan_predictor(choice: _Choice, name: str) -> None:
     cells = symbols.value(name) in moving and symbols.value(name) not in fixed
     if cells:
         unknowns.insert(0, Unknown(symbols.value(name), variable.missing, cells=variable.level == 1))
-    outcomes = [r for r in outcomes if _involves(r, [unknown.atom for unknown in unknowns] + [symbols.grand(name)])]
+    outcomes = [
+        r for r in outcomes if _involves(r, [unknown.atom for unknown in unknowns] + [symbols.grand(name)])
+    ]
     if ordinal:
         ResponseStep(choice.regressions, name).write()
         choice.steps.append(
             PlannedStep(
-                f"latent responses of {name}" + (" and its missing categories" if variable.incomplete else ""),
+                f"latent responses of {name}"
+                + (" and its missing categories" if variable.incomplete else ""),
                 "truncated normal draws; categories with the latent response integrated out",
                 "a probit model is linear in its latent response",
             )
@@ -151,7 +158,10 @@ def _plan_predictor(choice: _Choice, name: str) -> None:
         _plan_cells(choice, name, own[0])
     block = AffineBlock(symbols, unknowns, tops, [*own, *outcomes])
     block.prepare()
-    variances = [_variance(choice, part.precision, PREDICTOR_VARIANCE, part.units) for part in parts if not part.fixed]
+    choice.blocks.append(block)
+    variances = [
+        _variance(choice, part.precision, PREDICTOR_VARIANCE, part.units) for part in parts if not part.fixed
+    ]
     rows = model.hierarchy.units
     small = bool(means) and rows[0] / rows[1] < SMALL_CLUSTER
     if small and variances:
@@ -196,7 +206,9 @@ def _grand(symbols: Symbols, name: str, ordinal: bool) -> TopUnknown:
 
 def _predictor_residual(symbols: Symbols, part: PredictorRegression, squares: bool) -> Residual:
     active = np.ones(part.units, dtype=np.bool_)
-    return Residual(part.variable, part.residual(), part.level, active, part.precision, squares and not part.fixed)
+    return Residual(
+        part.variable, part.residual(), part.level, active, part.precision, squares and not part.fixed
+    )
 
 
 # ------------------------------------------------------------------ outcomes
@@ -219,7 +231,8 @@ def _plan_outcomes(choice: _Choice, component: list[OutcomeRegression]) -> None:
     """Equations of outcomes: coefficients, random effects and missing outcomes that serve as predictors."""
     model, symbols = choice.model, choice.symbols
     own = [
-        Residual(r.equation.title, r.expanded(), r.equation.level, r.active, r.precision, True) for r in component
+        Residual(r.equation.title, r.expanded(), r.equation.level, r.active, r.precision, True)
+        for r in component
     ]
     atoms = dict.fromkeys(atom for r in component for c in r.coefficients for atom in sorted(c.atoms()))
     tops = [_coefficient(model.parameters[atom.name], atom) for atom in atoms]
@@ -244,11 +257,14 @@ def _plan_outcomes(choice: _Choice, component: list[OutcomeRegression]) -> None:
             _set_fixed_factor(choice, r, k, group.variance)
     block = AffineBlock(symbols, [*unknowns, *effects], tops, [*own, *others], groups)
     block.prepare()
+    choice.blocks.append(block)
     _outcome_steps(choice, component, block, bool(row_cells[:1]) and row_cells[0] in cells)
     choice.steps.append(_outcome_words(component, block, cells))
 
 
-def _outcome_steps(choice: _Choice, component: list[OutcomeRegression], block: AffineBlock, has_cells: bool) -> None:
+def _outcome_steps(
+    choice: _Choice, component: list[OutcomeRegression], block: AffineBlock, has_cells: bool
+) -> None:
     builder = choice.builder
     variances = []
     for precision in dict.fromkeys(r.precision for r in component):
@@ -279,7 +295,8 @@ def _free_groups(choice: _Choice, component: list[OutcomeRegression], block: Aff
     """Covariance groups that are estimated (a single variance may be fixed by the user)."""
     groups = [group for r in component for group in r.equation.random]
     fixed = [
-        group.variance is not None and choice.model.parameters[group.variance].fixed is not None for group in groups
+        group.variance is not None and choice.model.parameters[group.variance].fixed is not None
+        for group in groups
     ]
     return [row for row, is_fixed in zip(block.group_rows, fixed, strict=True) if not is_fixed]
 
@@ -308,7 +325,9 @@ def _publish_terms(choice: _Choice, r: OutcomeRegression) -> None:
         builder.instruct(p.OP_COPY, symbols.offset(symbol), units.units, value)
 
 
-def _outcome_words(component: list[OutcomeRegression], block: AffineBlock, cells: Sequence[Atom]) -> PlannedStep:
+def _outcome_words(
+    component: list[OutcomeRegression], block: AffineBlock, cells: Sequence[Atom]
+) -> PlannedStep:
     names = ", ".join(r.equation.title for r in component)
     drawn = ["coefficients"]
     if block.groups:
@@ -337,7 +356,9 @@ def _coefficient(parameter: Parameter, atom: Atom) -> TopUnknown:
         return TopUnknown(atom, bounds=(prior.arguments[0], prior.arguments[1]))
     if prior.family is Family.FLAT:
         return TopUnknown(atom)
-    raise unsupported(f"the prior of '{parameter.name}' does not suit a coefficient", "use normal or truncate")
+    raise unsupported(
+        f"the prior of '{parameter.name}' does not suit a coefficient", "use normal or truncate"
+    )
 
 
 def _group_atoms(r: OutcomeRegression, group: RandomEffects) -> list[Atom]:
@@ -354,7 +375,9 @@ def _effect_groups(r: OutcomeRegression) -> list[EffectGroup]:
 
 
 # ------------------------------------------------------------------ shared pieces
-def _outcome_residuals(choice: _Choice, atoms: Sequence[Atom], without: set[int] | None = None) -> list[Residual]:
+def _outcome_residuals(
+    choice: _Choice, atoms: Sequence[Atom], without: set[int] | None = None
+) -> list[Residual]:
     """Outcome equations in which any of some symbols occur, coefficients taken as known."""
     chosen = set(atoms)
     result = []
@@ -372,7 +395,9 @@ def _involves(residual: Residual, atoms: Sequence[Atom]) -> bool:
     return bool(residual.polynomial.atoms() & set(atoms))
 
 
-def _not_affine(polynomials: Sequence[Polynomial], candidates: Sequence[Atom], drawn: Sequence[Atom]) -> list[Atom]:
+def _not_affine(
+    polynomials: Sequence[Polynomial], candidates: Sequence[Atom], drawn: Sequence[Atom]
+) -> list[Atom]:
     """Candidates to leave out so that every polynomial is affine in the rest together with `drawn`."""
     left = list(candidates)
     out: list[Atom] = []

@@ -140,7 +140,7 @@ class Evaluator:
         return self.spread(monomial[0])
 
     def _accumulate(self, target: int, monomial: Monomial, number: float, factor: Vector | None) -> None:
-        """target += number * monomial (* factor)."""
+        """Target += number * monomial (* factor)."""
         n = self.set.units
         scalars = [a for a in monomial if a.level == TOP and self.symbols.is_dynamic(a)]
         vectors = [self.spread(a) for a in monomial if a.level != TOP and self.symbols.is_dynamic(a)]

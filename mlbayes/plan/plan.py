@@ -217,7 +217,7 @@ EXPLAIN_FIELDS = 6
 class Plan(NamedTuple):
     """The tables of a plan; shapes (rows, fields), all int64 and C-contiguous."""
 
-    index: Integers
+    index: Integers  # type: ignore[assignment]  # a tuple has a method of that name
     sets: Integers
     blocks: Integers
     tiers: Integers

@@ -79,7 +79,7 @@ class RowProducts:
             changes = self.rows & (self._changes(a) | self._changes(b))
             steady = self.rows & ~(self.changing if changes.any() else changes)
             product = self._numbers(a) * self._numbers(b) * steady
-            numbers = np.bincount(self._parents(), product, self.base.units)
+            numbers = np.bincount(self._parents(), product, self.base.units).astype(np.float64)
             offset = self.symbols.builder.vector(numbers)
             if changes.any():
                 target = self.symbols.builder.zeros(self.base.units)

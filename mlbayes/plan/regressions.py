@@ -144,8 +144,14 @@ class Regressions:
     def _outcome(self, number: int, equation: Equation) -> OutcomeRegression:
         variable = self.model.variables[equation.outcome]
         plain = isinstance(equation.left, Reference)
-        if equation.distribution is not Distribution.NORMAL or not plain or variable.kind is not Kind.CONTINUOUS:
-            raise unsupported(f"the model of '{equation.title}' ({equation.distribution.value}) cannot be run yet")
+        if (
+            equation.distribution is not Distribution.NORMAL
+            or not plain
+            or variable.kind is not Kind.CONTINUOUS
+        ):
+            raise unsupported(
+                f"the model of '{equation.title}' ({equation.distribution.value}) cannot be run yet"
+            )
         if variable.role is Role.LATENT:
             raise unsupported(f"the latent variable '{equation.outcome}' cannot be run yet")
         self.symbols.value(equation.outcome)
@@ -179,7 +185,9 @@ class Regressions:
 
         result = polynomial.substitute(expand)
         if any(len(monomial) > 1 for monomial in result.terms):
-            raise unsupported(f"the constraint on '{name}' is not linear in other parameters and cannot be run yet")
+            raise unsupported(
+                f"the constraint on '{name}' is not linear in other parameters and cannot be run yet"
+            )
         return result
 
     def parameter(self, name: str) -> Parameter:
@@ -191,7 +199,9 @@ class Regressions:
         if equation.residual not in self.precisions:
             fixed = self.parameter(equation.residual).fixed
             if fixed is not None and not fixed > 0.0:
-                raise unsupported(f"the residual variance of '{equation.title}' is fixed at {fixed}, not above 0")
+                raise unsupported(
+                    f"the residual variance of '{equation.title}' is fixed at {fixed}, not above 0"
+                )
             self.precisions[equation.residual] = self.builder.vector([1.0 if fixed is None else 1.0 / fixed])
         return self.precisions[equation.residual]
 
@@ -202,12 +212,18 @@ class Regressions:
         if variable.kind in (Kind.NOMINAL, Kind.COUNT):
             raise unsupported(f"the {variable.kind.value} predictor '{name}' cannot be modelled yet")
         if variable.kind is Kind.ORDINAL and len(variable.codes) != 2:
-            raise unsupported(f"the ordinal predictor '{name}' has more than two categories and cannot be run yet")
+            raise unsupported(
+                f"the ordinal predictor '{name}' has more than two categories and cannot be run yet"
+            )
         result = []
         for k, part in enumerate(predictor.parts):
             last = k + 1 == len(predictor.parts)
-            response = self.symbols.predictor_response(name) if k == 0 else self.symbols.mean(name, part.level)
-            above = self.symbols.grand(name) if last else self.symbols.mean(name, predictor.parts[k + 1].level)
+            response = (
+                self.symbols.predictor_response(name) if k == 0 else self.symbols.mean(name, part.level)
+            )
+            above = (
+                self.symbols.grand(name) if last else self.symbols.mean(name, predictor.parts[k + 1].level)
+            )
             fixed = k == 0 and variable.kind is Kind.ORDINAL
             precision = self.builder.one if fixed else self.builder.vector([1.0])
             result.append(
@@ -231,10 +247,13 @@ class Regressions:
         variable = self.model.variables[name]
         if variable.role is Role.FIXED:
             return self.symbols.polynomial(reference)
-        own = self.symbols.predictor_response(name) if variable.level == level else self.symbols.mean(name, level)
+        own = (
+            self.symbols.predictor_response(name)
+            if variable.level == level
+            else self.symbols.mean(name, level)
+        )
         models = {m.variable: m for m in self.model.predictor_models}
         levels = [part.level for part in models[name].parts]
         above = [other for other in levels if other > level]
         centre = self.symbols.mean(name, above[0]) if above else self.symbols.grand(name)
         return Polynomial.of(own) - Polynomial.of(centre)
-

@@ -63,7 +63,7 @@ class PredictorDraws:
 
 @dataclass(frozen=True)
 class ModeratorDraws:
-    """Values at which a moderator is held: `points` (chains or 1, draws or 1, number of points), on the centred scale."""
+    """Values at which a moderator is held, on the centred scale: `points` (chains or 1, draws or 1, points)."""
 
     points: Array
 

@@ -50,7 +50,7 @@ ENOUGH = 0.1  # least acceptance rate of independence proposals
 
 @kernel
 def read_parameters(plan: Plan, store: NDArray, step: NDArray, theta: NDArray) -> None:
-    """theta from the factors and precisions in the store."""
+    """Theta from the factors and precisions in the store."""
     at = 0
     groups = step[COLLAPSED_GROUPS]
     for k in range(plan.index[groups]):
