@@ -211,7 +211,8 @@ class ParameterKind(Enum):
 @dataclass(frozen=True)
 class Parameter:
     """A parameter.  `fixed`: its value when it is not estimated.  `definition`: it is this function of other
-    parameters (a constraint).  `labelled`: the user named it."""
+    parameters (a constraint).  `labelled`: the user named it.
+    """
 
     name: str
     kind: ParameterKind = ParameterKind.COEFFICIENT

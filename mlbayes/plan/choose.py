@@ -105,7 +105,16 @@ def make_plan(model: Model) -> PlannedModel:
     plan, store = builder.finish()
     labels = builder.step_labels
     return PlannedModel(
-        model, plan, store, symbols, regressions, layout, choice.steps, choice.acceptances, labels
+        model,
+        plan,
+        store,
+        symbols,
+        regressions,
+        layout,
+        choice.steps,
+        choice.acceptances,
+        labels,
+        choice.blocks,
     )
 
 
