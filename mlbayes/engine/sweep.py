@@ -5,7 +5,7 @@ import math
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from mlbayes.engine.elimination import draw_down, draw_top, eliminate
+from mlbayes.engine.elimination import eliminate
 from mlbayes.engine.jit import kernel
 from mlbayes.engine.program import run_fills, run_products, run_program
 from mlbayes.engine.steps.cells import draw_cells
@@ -14,6 +14,7 @@ from mlbayes.engine.steps.covariances import draw_conjugate, draw_interweaving, 
 from mlbayes.engine.steps.explain import explain, moments
 from mlbayes.engine.steps.responses import draw_responses
 from mlbayes.engine.steps.variances import draw_variance
+from mlbayes.engine.substitution import draw_down, draw_top
 from mlbayes.plan.plan import (
     STEP_CELLS,
     STEP_COLLAPSED,

@@ -80,6 +80,7 @@ def build_model(
         weights=tuple(name.name for name in script.weights if name.name in variables),
         time=_time(script, variables),
         imputation=imputation,
+        places=script.command_spans,
     )
     check_model(model, script, notes)
     if notes.problems:

@@ -436,8 +436,8 @@ class Model:
     """The whole model graph.
 
     `equations` in order of printing (within a block by outcome).  `predictor_models` in order of printing.
-    `used_rows`: positions in the table of the rows that are analysed, in file order (`hierarchy.order` indexes the
-    table as well).  `unsupported` is filled by the planner's checks, not here.
+    `used_rows`: positions in the table of the rows that are analysed, in file order (`hierarchy.order` indexes
+    the table as well).  `places`: where each command stands, by lower-case name.
     `weights`: variables with sampling weights.  `time`: the occasion variable.  `imputation`: FCS, a model
     of the predictors alone.
     """
@@ -461,6 +461,7 @@ class Model:
     weights: tuple[str, ...] = ()
     time: str | None = None
     imputation: bool = False
+    places: dict[str, Span] = field(default_factory=dict)
 
     def fixed_mean(self, name: str) -> float:
         """The observed mean over rows at which a fixed variable is centred (a level-2 value counts once a row)."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from mlbayes.language.commands import RESERVED
 from mlbayes.language.nodes import Script
 from mlbayes.language.nodes import Setting as Written
 from mlbayes.model.model import Settings
 from mlbayes.model.notes import Notes
 
-DEFAULTS = {"SEED": 1, "BURN": 2000, "ITER": 10000, "CHAINS": 4, "THIN": 1, "NIMPS": 0}
 SILENT = ("THIN", "NIMPS")
 
 
@@ -35,7 +35,7 @@ def read_settings(script: Script, notes: Notes) -> Settings:
 def _value(command: str, written: Written | None, notes: Notes) -> int:
     if written is not None:
         return written.value
-    default = DEFAULTS[command]
+    default = int(RESERVED[command].default)
     if command not in SILENT:
         notes.add(f"{command}: {default}", f"the script has no {command}")
     return default

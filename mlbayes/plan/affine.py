@@ -7,88 +7,21 @@ factor in every equation (a coefficient and its random effects, say) share a col
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mlbayes.plan import plan as p
+from mlbayes.plan.block_tables import BlockTables, Tier, tier_of
 from mlbayes.plan.builder import UnitSet
 from mlbayes.plan.cross import CrossProducts
 from mlbayes.plan.evaluator import Evaluator, Value
 from mlbayes.plan.polynomial import TOP, Atom, Polynomial
 from mlbayes.plan.symbols import Symbols
-
-Mask = NDArray[np.bool_]
-Vector = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Unknown:
-    """Something that a block draws.
-
-    `mask`: which units are unknown (None: all); for `cells` the missing values of a row-level variable, which
-    get a tier of their own.  `group`: number of the covariance group of a whitened effect.
-    """
-
-    atom: Atom
-    mask: Mask | None = None
-    cells: bool = False
-    group: int | None = None
-
-
-@dataclass(frozen=True)
-class TopUnknown:
-    """A coefficient of the top with its normal prior (precision 0: flat) and bounds."""
-
-    atom: Atom
-    precision: float = 0.0
-    mean: float = 0.0
-    bounds: tuple[float, float] | None = None
-
-
-@dataclass(frozen=True)
-class Residual:
-    """residual ~ N(0, 1 / precision) for the active units of a level.
-
-    `precision`: offset in the store.  `squares`: is the constant's own cross product needed (its variance is
-    drawn in this block).
-    """
-
-    name: str
-    polynomial: Polynomial
-    level: int
-    active: Mask
-    precision: int
-    squares: bool
-
-
-@dataclass(frozen=True)
-class EffectGroup:
-    """Whitened effects with a covariance matrix of their own: symbols, prior (df, scale), offset of the factor."""
-
-    atoms: tuple[Atom, ...]
-    level: int
-    df: float
-    scale: float
-    factor: int
-
-
-@dataclass
-class Tier:
-    """A tier while it is being made: columns in local order, cross products and slots."""
-
-    units: UnitSet
-    unknowns: list[Unknown] = field(default_factory=list)
-    crosses: list[tuple[int, int, int, int]] = field(default_factory=list)
-    columns: list[int] = field(default_factory=list)
-    dropped: int = 0
-    row: int = -1
-    record: list[int] = field(default_factory=list)
+from mlbayes.plan.unknowns import EffectGroup, Mask, Residual, TopUnknown, Unknown
 
 
 class AffineBlock:
-    """Compiles one block.  The order of calls: `prepare` (steps before the draw), then `publish` after it."""
+    """Compiles one block.  The order of calls: `prepare` (steps before the draw), then `publish_values` after it."""
 
     def __init__(
         self,
@@ -106,10 +39,10 @@ class AffineBlock:
         self.groups = list(groups)
         self.column_of: dict[Atom, tuple[int, float]] = {}
         self.columns: list[dict[int, Polynomial]] = []
-        self.top_atoms = {top.atom for top in tops}
         self.tiers: list[Tier] = []
         self.number = -1
         self.group_rows: list[int] = []
+        self.values = -1
         self._find_columns()
 
     # ------------------------------------------------------------------ columns
@@ -168,8 +101,8 @@ class AffineBlock:
                 self.builder.add("fills", fill)
         if self.builder.count("fills") > fills:
             self.builder.step(p.STEP_FILLS, fills, self.builder.count("fills"))
-        self._order_columns()
-        self._write_block()
+        tables = BlockTables(self.builder, self.column_of, self.constant, self.tiers, self.tops, self.groups)
+        self.number, self.group_rows, self.values = tables.number, tables.group_rows, tables.values
 
     def _make_tiers(self) -> None:
         """Tiers from the lowest level upward: cells, then clusters (a single one in a model without clusters)."""
@@ -189,7 +122,7 @@ class AffineBlock:
         self.tiers = [Tier(units) for units in chain]
         for unknown in self.unknowns:
             if not unknown.cells:
-                self._tier(unknown.atom.level).unknowns.append(unknown)
+                tier_of(self.tiers, unknown.atom.level).unknowns.append(unknown)
         cells = [unknown for unknown in self.unknowns if unknown.cells]
         if cells:
             assert cells[0].mask is not None
@@ -201,13 +134,6 @@ class AffineBlock:
             units_set = self.builder.unit_set(1, members.size, base, parents, members)
             self.tiers.insert(0, Tier(units_set, cells))
 
-    def _tier(self, level: int) -> Tier:
-        """The tier of the clusters that an equation or unknown of a level belongs to."""
-        for tier in self.tiers:
-            if tier.units.members is None and (tier.units.level == level or tier.units.level == TOP):
-                return tier
-        raise AssertionError(f"no tier at level {level}")
-
     def _cell_rows(self) -> Mask | None:
         tier = self.tiers[0]
         if tier.units.members is None:
@@ -218,7 +144,7 @@ class AffineBlock:
 
     def _mix_units(self, e: int, residual: Residual) -> CrossProducts:
         """Cross products of an equation summed within the clusters of its tier."""
-        tier = self._tier(max(residual.level, 2))
+        tier = tier_of(self.tiers, max(residual.level, 2))
         active = residual.active
         cells = self._cell_rows()
         if residual.level == 1 and cells is not None:
@@ -281,149 +207,6 @@ class AffineBlock:
         target = self.builder.zeros(n)
         self.builder.instruct(p.OP_MULTIPLY, target, n, a.offset, b.offset)
         return target
-
-    # ------------------------------------------------------------------ local columns
-    def _order_columns(self) -> None:
-        """Columns of each tier: first those that end there, then those that go up, the constant last."""
-        below: set[int] = set()
-        top = {self.column_of[atom][0] for atom in self.top_atoms}
-        for k, tier in enumerate(self.tiers):
-            above = set(top) | {self.constant}
-            for other in self.tiers[k + 1 :]:
-                above |= {self.column_of[unknown.atom][0] for unknown in other.unknowns}
-            local = below | {c for cross in tier.crosses for c in cross[:2]}
-            local |= {self.column_of[unknown.atom][0] for unknown in tier.unknowns} | {self.constant}
-            ends = sorted(local - above)
-            passed = sorted(local & above)
-            tier.columns = ends + passed
-            tier.dropped = len(ends)
-            below = set(passed)
-        self.top_columns = sorted(top | below | {self.constant})
-
-    def _write_block(self) -> None:
-        builder = self.builder
-        number = builder.count("blocks")
-        first = builder.count("tiers")
-        for k, tier in enumerate(self.tiers):
-            tier.row = first + k
-        for k, tier in enumerate(self.tiers):
-            self._write_tier(k, tier, lowest=k == 0)
-        width = len(self.top_columns)
-        n = len(self.tops)
-        entries = builder.count("tops")
-        for i, top in enumerate(self.tops):
-            column, sign = self.column_of[top.atom]
-            builder.add("tops", [i, self.top_columns.index(column), builder.scalar(sign)])
-        prior = builder.vector([t.precision for t in self.tops] + [t.mean for t in self.tops] or [0.0])
-        bounds = -1
-        if any(top.bounds for top in self.tops):
-            limits = [top.bounds or (-np.inf, np.inf) for top in self.tops]
-            bounds = builder.vector([low for low, _ in limits] + [high for _, high in limits])
-        groups = builder.count("groups")
-        for group in self.groups:
-            self._write_group(group)
-        self.values = builder.zeros(max(n, 1))
-        self.number = builder.add(
-            "blocks",
-            [
-                first,
-                first + len(self.tiers),
-                width,
-                n,
-                entries,
-                builder.count("tops"),
-                builder.zeros(width * (width + 1) // 2),
-                builder.zeros(width),
-                self.values,
-                prior,
-                bounds,
-                groups,
-                builder.count("groups"),
-            ],
-        )
-        assert self.number == number
-
-    def _write_tier(self, k: int, tier: Tier, lowest: bool) -> None:
-        builder = self.builder
-        slots = len(tier.unknowns)
-        width = len(tier.columns)
-        units = tier.units.units
-        maps = builder.count("maps")
-        for slot, unknown in enumerate(tier.unknowns):
-            if unknown.group is None:
-                self._write_map(tier, slot, unknown)
-        for group in self.groups:
-            if group.level == tier.units.level and tier.units.members is None:
-                self._write_group_maps(tier, group)
-        mixes = builder.count("mixes")
-        for a, b, offset, precision in tier.crosses:
-            i, j = tier.columns.index(a), tier.columns.index(b)
-            builder.add("mixes", [max(i, j), min(i, j), offset, precision])
-        priors = [self._slot_prior(unknown) for unknown in tier.unknowns]
-        above = self.tiers[k + 1].columns if k + 1 < len(self.tiers) else self.top_columns
-        column_map = [above.index(c) if c in above else 0 for c in tier.columns]
-        tier.record = [
-            tier.units.number,
-            slots,
-            width,
-            tier.dropped,
-            maps,
-            builder.count("maps"),
-            mixes,
-            builder.count("mixes"),
-            builder.zeros((slots * width + slots * (slots + 1) // 2) * units) if slots else 0,
-            -1 if lowest else builder.zeros(width * (width + 1) // 2 * units),
-            builder.indices(priors or [0]),
-            tier.row + 1 if k + 1 < len(self.tiers) else -1,
-            builder.zeros(width * units),
-            builder.zeros(max(slots, 1) * units),
-            builder.indices(column_map),
-        ]
-        builder.add("tiers", tier.record)
-
-    def _slot_prior(self, unknown: Unknown) -> int:
-        if unknown.group is not None:
-            return -2
-        if unknown.mask is not None and not unknown.cells and not unknown.mask.all():
-            return self.builder.vector((~unknown.mask).astype(np.float64))
-        return -1
-
-    def _write_map(self, tier: Tier, slot: int, unknown: Unknown) -> None:
-        column, sign = self.column_of[unknown.atom]
-        local = tier.columns.index(column)
-        masked = unknown.mask is not None and not unknown.cells and not unknown.mask.all()
-        if masked:
-            assert unknown.mask is not None
-            offset = self.builder.vector(sign * unknown.mask.astype(np.float64))
-            self.builder.add("maps", [slot, local, p.MAP_VECTOR, offset])
-        else:
-            self.builder.add("maps", [slot, local, p.MAP_ONE if sign > 0 else p.MAP_MINUS, 0])
-
-    def _write_group_maps(self, tier: Tier, group: EffectGroup) -> None:
-        """Effect i of a group is the sum over j <= i of L_ij u_j."""
-        first = next(s for s, u in enumerate(tier.unknowns) if u.atom == group.atoms[0])
-        for i, atom in enumerate(group.atoms):
-            column, sign = self.column_of[atom]
-            assert sign == 1.0
-            for j in range(i + 1):
-                offset = group.factor + i * (i + 1) // 2 + j
-                self.builder.add("maps", [first + j, tier.columns.index(column), p.MAP_SCALAR, offset])
-
-    def _write_group(self, group: EffectGroup) -> None:
-        tier = self._tier(group.level)
-        slot = next(s for s, u in enumerate(tier.unknowns) if u.atom == group.atoms[0])
-        # the interweaving regression looks columns up in the block's first tier
-        lowest = self.tiers[0].columns
-        columns = [
-            lowest.index(self.column_of[a][0]) if self.column_of[a][0] in lowest else 0 for a in group.atoms
-        ]
-        prior = self.builder.vector([group.df, group.scale])
-        self.group_rows.append(
-            self.builder.add(
-                "groups",
-                [tier.row, slot, len(group.atoms), group.factor, self.builder.indices(columns), prior],
-            )
-        )
 
     # ------------------------------------------------------------------ after the draw
     def effect_offset(self, atom: Atom) -> tuple[Tier, int]:

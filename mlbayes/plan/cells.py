@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from mlbayes.plan import plan as p
-from mlbayes.plan.affine import Residual
 from mlbayes.plan.builder import UnitSet
 from mlbayes.plan.dependents import cell_set, dependents, powers
 from mlbayes.plan.evaluator import Evaluator
 from mlbayes.plan.symbols import Symbols
+from mlbayes.plan.unknowns import Residual
 
 REPEATS = 3  # proposals for each value in a sweep
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from mlbayes.plan.affine import Residual
 from mlbayes.plan.builder import UnitSet
 from mlbayes.plan.polynomial import Atom, Monomial, Polynomial
 from mlbayes.plan.symbols import Symbols
+from mlbayes.plan.unknowns import Residual
 
 
 def cell_set(symbols: Symbols, name: str) -> UnitSet:

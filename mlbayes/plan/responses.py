@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from mlbayes.plan import plan as p
-from mlbayes.plan.affine import Residual
 from mlbayes.plan.builder import UnitSet
 from mlbayes.plan.dependents import cell_set, dependents
 from mlbayes.plan.evaluator import Evaluator
 from mlbayes.plan.polynomial import Polynomial
 from mlbayes.plan.regressions import Regressions
+from mlbayes.plan.unknowns import Residual
 
 
 class ResponseStep:

@@ -5,10 +5,11 @@ import math
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from mlbayes.engine.elimination import load_cross, rebuild_columns
+from mlbayes.engine.elimination import load_cross
 from mlbayes.engine.jit import kernel
 from mlbayes.engine.linalg import cholesky, packed, solve_lower, solve_upper
 from mlbayes.engine.random import inverse_wishart_factor
+from mlbayes.engine.substitution import rebuild_columns
 from mlbayes.engine.vectors import dot, total
 from mlbayes.plan.plan import (
     BLOCK_BOUNDS,

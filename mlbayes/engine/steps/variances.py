@@ -3,9 +3,9 @@
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from mlbayes.engine.elimination import sum_of_squares
 from mlbayes.engine.jit import kernel
 from mlbayes.engine.random import inverse_gamma
+from mlbayes.engine.substitution import sum_of_squares
 from mlbayes.plan.plan import VARIANCE_COUNT, VARIANCE_PRECISION, VARIANCE_PRIOR, Plan
 
 

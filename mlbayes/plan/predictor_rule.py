@@ -1,0 +1,121 @@
+"""Rule for predictors without an equation of their own: one block for each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from mlbayes.model.model import Kind
+from mlbayes.plan import plan as p
+from mlbayes.plan.affine import AffineBlock
+from mlbayes.plan.choice import (
+    Choice,
+    PlannedStep,
+    add_collapsed,
+    add_variance,
+    involves,
+    not_affine,
+    outcome_residuals,
+    plan_cells,
+)
+from mlbayes.plan.regressions import CATEGORICAL_PRIOR, PREDICTOR_VARIANCE, PredictorRegression
+from mlbayes.plan.responses import ResponseStep
+from mlbayes.plan.symbols import Symbols, unsupported
+from mlbayes.plan.unknowns import Residual, TopUnknown, Unknown
+
+SMALL_CLUSTER = 12.0  # mean cluster size below which variances of predictors get a collapsed step
+
+
+def plan_predictor(choice: Choice, name: str) -> None:
+    """A predictor model: missing values, cluster means and regression coefficients in one joint draw."""
+    model, symbols = choice.model, choice.symbols
+    variable = model.variables[name]
+    parts = [part for part in choice.regressions.predictors if part.variable == name]
+    ordinal = variable.kind is Kind.ORDINAL
+    means = [part.response for part in parts if part.response.kind == "mean"]
+    moving = [*means, symbols.grand(name)]
+    if not ordinal and variable.incomplete and not _has_equation(choice, name):
+        moving.append(symbols.value(name))
+    outcomes = outcome_residuals(choice, moving)
+    own = [_predictor_residual(symbols, part, True) for part in parts]
+    tops = [_slope(part, i, ordinal) for part in parts for i in range(len(part.slopes))]
+    tops.append(_grand(symbols, name, ordinal))
+    fixed = not_affine([r.polynomial for r in (*own, *outcomes)], moving, [top.atom for top in tops])
+    stuck = [atom for atom in fixed if atom.kind != "value"]
+    if stuck:
+        raise unsupported(f"a power of the centred predictor '{name}' cannot be run yet")
+    unknowns = [Unknown(mean) for mean in means]
+    cells = symbols.value(name) in moving and symbols.value(name) not in fixed
+    if cells:
+        unknowns.insert(0, Unknown(symbols.value(name), variable.missing, cells=variable.level == 1))
+    outcomes = [
+        r for r in outcomes if involves(r, [unknown.atom for unknown in unknowns] + [symbols.grand(name)])
+    ]
+    if ordinal:
+        ResponseStep(choice.regressions, name).write()
+        choice.steps.append(
+            PlannedStep(
+                f"latent responses of {name}"
+                + (" and its missing categories" if variable.incomplete else ""),
+                "truncated normal draws; categories with the latent response integrated out",
+                "a probit model is linear in its latent response",
+            )
+        )
+    elif fixed:
+        plan_cells(choice, name, own[0])
+    block = AffineBlock(symbols, unknowns, tops, [*own, *outcomes])
+    block.prepare()
+    choice.blocks.append(block)
+    variances = [
+        add_variance(choice, part.precision, PREDICTOR_VARIANCE, part.units)
+        for part in parts
+        if not part.fixed
+    ]
+    rows = model.hierarchy.units
+    small = bool(means) and rows[0] / rows[1] < SMALL_CLUSTER
+    if small and variances:
+        add_collapsed(choice, block, [], variances, 1)
+    choice.builder.step(p.STEP_DRAW, block.number)
+    for row in variances:
+        choice.builder.step(p.STEP_VARIANCE, block.number, row)
+    first = choice.builder.count("program")
+    block.publish_values()
+    choice.builder.step_program(first)
+    choice.steps.append(_predictor_words(variable.name, unknowns, outcomes, small))
+
+
+def _predictor_words(
+    name: str, unknowns: Sequence[Unknown], outcomes: Sequence[Residual], small: bool
+) -> PlannedStep:
+    drawn = ["missing values"] if any(u.atom.kind == "value" for u in unknowns) else []
+    drawn += ["latent cluster means"] if any(u.atom.kind == "mean" for u in unknowns) else []
+    drawn.append("regression coefficients")
+    what = f"predictor model of {name}: {', '.join(drawn)}"
+    why = "all enter the model of the predictor"
+    if outcomes:
+        why += " and " + ", ".join(f"the equation of {r.name}" for r in outcomes)
+    how = "one exact joint Gaussian draw by elimination, then inverse gamma draws of the variances"
+    if small:
+        how += ", and a Metropolis step on the variances with all of these integrated out"
+        why += "; clusters are small, so that variances and cluster means depend strongly on each other"
+    return PlannedStep(what, how, why + " linearly")
+
+
+def _has_equation(choice: Choice, name: str) -> bool:
+    return any(r.equation.outcome == name for r in choice.regressions.outcomes)
+
+
+def _slope(part: PredictorRegression, i: int, ordinal: bool) -> TopUnknown:
+    return TopUnknown(part.slopes[i], 1.0 / CATEGORICAL_PRIOR if ordinal else 0.0)
+
+
+def _grand(symbols: Symbols, name: str, ordinal: bool) -> TopUnknown:
+    return TopUnknown(symbols.grand(name), 1.0 / CATEGORICAL_PRIOR if ordinal else 0.0)
+
+
+def _predictor_residual(symbols: Symbols, part: PredictorRegression, squares: bool) -> Residual:
+    active = np.ones(part.units, dtype=np.bool_)
+    return Residual(
+        part.variable, part.residual(), part.level, active, part.precision, squares and not part.fixed
+    )

@@ -1,0 +1,107 @@
+"""What can be read but not run yet: each check names the constructs and their places."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mlbayes.model.model import (
+    Centring,
+    Distribution,
+    Equation,
+    Form,
+    Kind,
+    Model,
+    Reference,
+    Role,
+    references,
+)
+from mlbayes.problems import Problem, ProblemKind
+from mlbayes.source import Span
+
+COMMANDS = {
+    "bygroup": "BYGROUP",
+    "fcs": "FCS",
+    "weight": "WEIGHT",
+    "timeid": "TIMEID",
+    "randomeffect": "RANDOMEFFECT",
+    "dropout": "DROPOUT",
+    "simulate": "SIMULATE",
+}
+OPTIONS = ("hev", "use_phantom", "joint", "pinfo", "labels")
+
+
+def unsupported_constructs(model: Model) -> list[Problem]:
+    """Everything in a model that no rule of the planner takes, each once."""
+    found = [
+        *_commands(model),
+        *_equations(model),
+        *_covariances(model),
+        *_references(model),
+        *_predictors(model),
+    ]
+    return list(dict.fromkeys(found))
+
+
+def _problem(message: str, span: Span | None, hint: str = "") -> Problem:
+    return Problem(message, span, hint, ProblemKind.UNSUPPORTED)
+
+
+def _commands(model: Model) -> Iterator[Problem]:
+    for key, command in COMMANDS.items():
+        if key in model.places:
+            yield _problem(f"{command} can be read but not run yet", model.places[key])
+    for keyword in OPTIONS:
+        if keyword in model.settings.options:
+            yield _problem(f"OPTIONS: {keyword} cannot be run yet", model.places.get("options"))
+
+
+def _equations(model: Model) -> Iterator[Problem]:
+    for equation in model.equations:
+        variable = model.variables[equation.outcome]
+        if variable.role is Role.LATENT:
+            yield _problem(f"the latent variable '{equation.outcome}' cannot be run yet", equation.span)
+        elif equation.distribution is not Distribution.NORMAL or variable.kind is not Kind.CONTINUOUS:
+            kind = equation.distribution.value
+            yield _problem(f"the {kind} model of '{equation.title}' cannot be run yet", equation.span)
+        elif not isinstance(equation.left, Reference):
+            yield _problem(f"the transformed outcome '{equation.title}' cannot be run yet", equation.span)
+
+
+def _covariances(model: Model) -> Iterator[Problem]:
+    for block in model.covariances:
+        members = " ".join(block.members)
+        yield _problem(f"the residual covariances of {members} (~~) cannot be run yet", block.span)
+
+
+def _terms(model: Model) -> Iterator[tuple[Equation, Reference, Span | None]]:
+    for equation in model.equations:
+        for term in equation.terms:
+            for reference in references(term.expression):
+                yield equation, reference, term.span or equation.span
+
+
+def _references(model: Model) -> Iterator[Problem]:
+    for _, reference, span in _terms(model):
+        variable = model.variables[reference.variable]
+        name = reference.variable
+        if variable.role is Role.LATENT:
+            yield _problem(f"the latent variable '{name}' cannot be run yet", span)
+        elif reference.form in (Form.LAG, Form.MISSING, Form.EFFECT):
+            yield _problem(f"the {reference.form.value} of '{name}' cannot be run yet", span)
+        elif reference.form is Form.DUMMY and variable.incomplete:
+            yield _problem(f"the incomplete nominal predictor '{name}' cannot be run yet", span)
+        elif variable.kind is Kind.ORDINAL and reference.centring is Centring.GROUP:
+            yield _problem(f"the ordinal predictor '{name}' cannot be centred at group means yet", span)
+
+
+def _predictors(model: Model) -> Iterator[Problem]:
+    for predictor in model.predictor_models:
+        variable = model.variables[predictor.variable]
+        span = next((s for _, r, s in _terms(model) if r.variable == variable.name), None)
+        if variable.kind in (Kind.NOMINAL, Kind.COUNT):
+            yield _problem(
+                f"the {variable.kind.value} predictor '{variable.name}' cannot be modelled yet", span
+            )
+        elif variable.kind is Kind.ORDINAL and len(variable.codes) > 2:
+            message = f"the ordinal predictor '{variable.name}' has more than two categories, which cannot be run yet"
+            yield _problem(message, span)

@@ -1,0 +1,63 @@
+"""What a block is made of: unknowns, coefficients, residuals and covariance groups."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlbayes.plan.polynomial import Atom, Polynomial
+
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """Something that a block draws.
+
+    `mask`: which units are unknown (None: all); for `cells` the missing values of a row-level variable, which
+    get a tier of their own.  `group`: number of the covariance group of a whitened effect.
+    """
+
+    atom: Atom
+    mask: Mask | None = None
+    cells: bool = False
+    group: int | None = None
+
+
+@dataclass(frozen=True)
+class TopUnknown:
+    """A coefficient of the top with its normal prior (precision 0: flat) and bounds."""
+
+    atom: Atom
+    precision: float = 0.0
+    mean: float = 0.0
+    bounds: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class Residual:
+    """residual ~ N(0, 1 / precision) for the active units of a level.
+
+    `precision`: offset in the store.  `squares`: is the constant's own cross product needed (its variance is
+    drawn in this block).
+    """
+
+    name: str
+    polynomial: Polynomial
+    level: int
+    active: Mask
+    precision: int
+    squares: bool
+
+
+@dataclass(frozen=True)
+class EffectGroup:
+    """Whitened effects with a covariance matrix of their own: symbols, prior (df, scale), offset of the factor."""
+
+    atoms: tuple[Atom, ...]
+    level: int
+    df: float
+    scale: float
+    factor: int
