@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlbayes.engine.assemble import equation_draws, moderator_draws, parameter_draws, predictor_draws
+from mlbayes.engine.joint import full_conditionals
 from mlbayes.engine.monitor import Monitor, average, collect, monitored_draws
 from mlbayes.engine.state import State
 from mlbayes.engine.sweep import run_sweeps
@@ -214,7 +215,12 @@ def gather(planned: PlannedModel, chains: list[Chain]) -> Draws:
     ]
     predictors = []
     for predictor, place in zip(model.predictor_models, layout.predictors, strict=True):
-        predictors.append(predictor_draws(records, [len(part.predictors) for part in predictor.parts], place))
+        sizes = [
+            len(part.slopes) for part in planned.regressions.predictors if part.variable == predictor.variable
+        ]
+        predictors.append(predictor_draws(records, sizes, place))
+    if planned.regressions.joint:
+        predictors = full_conditionals(model, predictors)
     moderators = tuple(
         tuple(
             moderator_draws(records, model, spec, place)

@@ -117,7 +117,8 @@ class AffineBlock:
                 parents = None
             else:
                 units, own = hierarchy.units[level - 1], level
-                parents = None if above is None else hierarchy.ancestors(level, above.level)
+                top = above is None or above.level == TOP
+                parents = None if top else hierarchy.ancestors(level, above.level)
             chain.insert(0, self.builder.unit_set(own, units, above, parents))
         self.tiers = [Tier(units) for units in chain]
         for unknown in self.unknowns:

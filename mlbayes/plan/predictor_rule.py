@@ -19,7 +19,8 @@ from mlbayes.plan.choice import (
     outcome_residuals,
     plan_cells,
 )
-from mlbayes.plan.regressions import CATEGORICAL_PRIOR, PREDICTOR_VARIANCE, PredictorRegression
+from mlbayes.plan.polynomial import TOP, Polynomial
+from mlbayes.plan.regressions import CATEGORICAL_PRIOR, PredictorRegression
 from mlbayes.plan.responses import ResponseStep
 from mlbayes.plan.symbols import Symbols, unsupported
 from mlbayes.plan.unknowns import Residual, TopUnknown, Unknown
@@ -37,7 +38,7 @@ def plan_predictor(choice: Choice, name: str) -> None:
     moving = [*means, symbols.grand(name)]
     if not ordinal and variable.incomplete and not _has_equation(choice, name):
         moving.append(symbols.value(name))
-    outcomes = outcome_residuals(choice, moving)
+    outcomes = [*outcome_residuals(choice, moving), *_other_predictors(choice, name)]
     own = [_predictor_residual(symbols, part, True) for part in parts]
     tops = [_slope(part, i, ordinal) for part in parts for i in range(len(part.slopes))]
     tops.append(_grand(symbols, name, ordinal))
@@ -64,11 +65,11 @@ def plan_predictor(choice: Choice, name: str) -> None:
         )
     elif fixed:
         plan_cells(choice, name, own[0])
-    block = AffineBlock(symbols, unknowns, tops, [*own, *outcomes])
+    block = AffineBlock(symbols, unknowns, tops, [*own, *_shrinkage(parts), *outcomes])
     block.prepare()
     choice.blocks.append(block)
     variances = [
-        add_variance(choice, part.precision, PREDICTOR_VARIANCE, part.units)
+        add_variance(choice, part.precision, part.prior, part.units + len(part.shrunk))
         for part in parts
         if not part.fixed
     ]
@@ -100,6 +101,24 @@ def _predictor_words(
         how += ", and a Metropolis step on the variances with all of these integrated out"
         why += "; clusters are small, so that variances and cluster means depend strongly on each other"
     return PlannedStep(what, how, why + " linearly")
+
+
+def _other_predictors(choice: Choice, name: str) -> list[Residual]:
+    """Models of other predictors, which count in a coherent joint model but not in the default one."""
+    if not choice.regressions.joint:
+        return []
+    others = [part for part in choice.regressions.predictors if part.variable != name]
+    return [_predictor_residual(choice.symbols, part, False) for part in others]
+
+
+def _shrinkage(parts: Sequence[PredictorRegression]) -> list[Residual]:
+    """Slopes with a prior of the same variance as the residuals, as residuals of their own."""
+    one = np.ones(1, dtype=np.bool_)
+    return [
+        Residual(part.variable, Polynomial.of(part.slopes[i]), TOP, one, part.precision, True)
+        for part in parts
+        for i in part.shrunk
+    ]
 
 
 def _has_equation(choice: Choice, name: str) -> bool:

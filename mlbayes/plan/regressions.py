@@ -15,6 +15,7 @@ from mlbayes.model.model import (
     Model,
     Parameter,
     PredictorModel,
+    PredictorPart,
     Prior,
     Reference,
     Role,
@@ -99,6 +100,8 @@ class OutcomeRegression:
 class PredictorRegression:
     """One level of a predictor model.
 
+    `prior`: inverse gamma prior of the residual variance.  `shrunk`: slopes that have the prior
+    N(0, residual variance), as a joint inverse Wishart prior has it (OPTIONS: joint).
     `response`: what the residual is of; `slopes`: symbols of the coefficients of `predictors`; `intercept`: symbol of
     the part above (cluster mean or grand mean).  `precision`: offset; `fixed`: the variance is 1 (latent responses).
     """
@@ -112,6 +115,8 @@ class PredictorRegression:
     precision: int
     fixed: bool
     units: int
+    prior: tuple[float, float] = PREDICTOR_VARIANCE
+    shrunk: tuple[int, ...] = ()
 
     def residual(self) -> Polynomial:
         """The residual as a polynomial."""
@@ -129,6 +134,7 @@ class Regressions:
         self.symbols = symbols
         self.builder = symbols.builder
         self.precisions: dict[str, int] = {}
+        self.joint = "joint" in model.settings.options
         self.used = {
             reference.variable
             for equation in model.equations
@@ -226,17 +232,24 @@ class Regressions:
             )
             fixed = k == 0 and variable.kind is Kind.ORDINAL
             precision = self.builder.one if fixed else self.builder.vector([1.0])
+            used = list(part.predictors)
+            prior, shrunk = PREDICTOR_VARIANCE, 0
+            if self.joint:
+                used, shrunk = preceding(self.model, name, part)
+                prior = (1.0 + 0.5 * shrunk, 0.5)
             result.append(
                 PredictorRegression(
                     name,
                     part.level,
                     response,
                     above,
-                    [Atom("slope", f"{name} {k}", TOP, i) for i in range(len(part.predictors))],
-                    [self._within(reference, part.level) for reference in part.predictors],
+                    [Atom("slope", f"{name} {k}", TOP, i) for i in range(len(used))],
+                    [self._within(reference, part.level) for reference in used],
                     precision,
                     fixed,
                     self.symbols.units(part.level),
+                    prior,
+                    () if fixed else tuple(range(shrunk)),
                 )
             )
         return result
@@ -257,3 +270,23 @@ class Regressions:
         above = [other for other in levels if other > level]
         centre = self.symbols.mean(name, above[0]) if above else self.symbols.grand(name)
         return Polynomial.of(own) - Polynomial.of(centre)
+
+
+def preceding(model: Model, name: str, part: PredictorPart) -> tuple[list[Reference], int]:
+    """What a predictor is regressed on in the joint normal model, and how many of these are modelled predictors.
+
+    The joint density is written as a chain: each predictor on those before it (first in the list) and on the
+    fixed ones.  With an inverse Wishart prior IW(p + 1, I) on the joint covariance matrix, the residual variance of
+    the k-th of p has the prior IG((k + 1) / 2, 1 / 2) and its slopes on the others N(0, residual variance).
+    """
+    order = [m.variable for m in joint_order(model)]
+    fixed = [r for r in part.predictors if model.variables[r.variable].role is Role.FIXED]
+    before = order[: order.index(name)]
+    used = [r for r in part.predictors if r.variable in before]
+    return [*used, *fixed], len(used)
+
+
+def joint_order(model: Model) -> list[PredictorModel]:
+    """The order of the chain: an ordinal predictor last, since its latent response has variance 1 given all others."""
+    models = [m for m in model.predictor_models if not m.means_only]
+    return sorted(models, key=lambda m: model.variables[m.variable].kind is Kind.ORDINAL)

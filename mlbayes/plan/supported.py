@@ -27,7 +27,7 @@ COMMANDS = {
     "dropout": "DROPOUT",
     "simulate": "SIMULATE",
 }
-OPTIONS = ("hev", "use_phantom", "joint", "pinfo", "labels")
+OPTIONS = ("hev", "use_phantom", "pinfo", "labels")
 
 
 def unsupported_constructs(model: Model) -> list[Problem]:
@@ -95,6 +95,10 @@ def _references(model: Model) -> Iterator[Problem]:
 
 
 def _predictors(model: Model) -> Iterator[Problem]:
+    kinds = [model.variables[predictor.variable].kind for predictor in model.predictor_models]
+    if "joint" in model.settings.options and kinds.count(Kind.ORDINAL) > 1:
+        message = "OPTIONS: joint cannot be run yet with more than one categorical predictor"
+        yield _problem(message, model.places.get("options"))
     for predictor in model.predictor_models:
         variable = model.variables[predictor.variable]
         span = next((s for _, r, s in _terms(model) if r.variable == variable.name), None)
