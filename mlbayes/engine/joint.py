@@ -46,11 +46,8 @@ def _one_level(
             if part.level == level:
                 chain.append((m.variable, part, own))
     order = [name for name, _, _ in chain]
-    fixed = list(
-        dict.fromkeys(
-            r for name, part, _ in chain for r in preceding(model, name, part)[0] if r.variable not in order
-        )
-    )
+    used = [reference for name, part, _ in chain for reference in preceding(model, name, part)[0]]
+    fixed = list(dict.fromkeys(reference for reference in used if reference.variable not in order))
     shape = chain[0][2].residual.shape
     steps = np.zeros((*shape, len(order), len(order)))
     slopes = np.zeros((*shape, len(order), len(fixed)))

@@ -117,8 +117,9 @@ class AffineBlock:
                 parents = None
             else:
                 units, own = hierarchy.units[level - 1], level
-                top = above is None or above.level == TOP
-                parents = None if top else hierarchy.ancestors(level, above.level)
+                parents = None
+                if above is not None and above.level != TOP:
+                    parents = hierarchy.ancestors(level, above.level)
             chain.insert(0, self.builder.unit_set(own, units, above, parents))
         self.tiers = [Tier(units) for units in chain]
         for unknown in self.unknowns:
@@ -150,7 +151,10 @@ class AffineBlock:
         cells = self._cell_rows()
         if residual.level == 1 and cells is not None:
             active = active & ~cells
-        own_cells = {self.column_of[u.atom][0] for u in self.unknowns if u.cells}
+        # away from the cells their variable is known: a column counts there only if something else has it too
+        cell_atoms = {unknown.atom for unknown in self.unknowns if unknown.cells}
+        shared = {self.column_of[atom][0] for atom in self._all_atoms() if atom not in cell_atoms}
+        own_cells = {self.column_of[atom][0] for atom in cell_atoms} - shared
         used = [c for c, column in enumerate(self.columns) if e in column and c not in own_cells]
         products = CrossProducts(
             self.symbols, tier.units, residual.level, active, [self.columns[c][e] for c in used]
