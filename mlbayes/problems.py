@@ -9,6 +9,9 @@ from enum import Enum, IntEnum
 
 from mlbayes.source import Source, Span
 
+WIDEST = 100  # characters of a line of the script that are shown with a problem
+ELLIPSIS = "..."
+
 
 class ExitStatus(IntEnum):
     """Exit codes of the program."""
@@ -74,18 +77,34 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
+def cropped(text: str, start: int, width: int) -> tuple[str, int, int]:
+    """A line cut to WIDEST characters around a marked part; the line, start and width of what is left of the mark.
+
+    `start` (from 0) and `width` give the mark; an ellipsis stands where something was cut.
+    """
+    if len(text) <= WIDEST:
+        return text, start, width
+    width = min(width, WIDEST // 2)
+    first = min(max(0, start + width // 2 - WIDEST // 2), len(text) - WIDEST)
+    last = first + WIDEST
+    before, after = (ELLIPSIS if first else ""), (ELLIPSIS if last < len(text) else "")
+    shown = before + text[first + len(before) : last - len(after)] + after
+    return shown, start - first, width
+
+
 def render(problem: Problem, source: Source | None) -> str:
     """A problem as text: place, message, the line with a caret below it, hint."""
     lines = []
+    place = f"{printable(problem.place)}: " if problem.place else ""
     if problem.span is not None and source is not None:
         line, column = source.line_and_column(problem.span.start)
-        lines.append(f"{source.path.name}:{line}:{column}: error: {printable(problem.message)}")
+        lines.append(f"{source.path.name}:{line}:{column}: error: {place}{printable(problem.message)}")
         text = source.line_text(line).expandtabs(1)
         width = max(1, min(problem.span.end - problem.span.start, len(text) - column + 1))
-        lines.append(f"    {printable(text)}")
-        lines.append("    " + " " * (column - 1) + "^" * width)
+        shown, start, width = cropped(text, column - 1, width)
+        lines.append(f"    {printable(shown)}")
+        lines.append("    " + " " * start + "^" * width)
     else:
-        place = f"{printable(problem.place)}: " if problem.place else ""
         lines.append(f"{place}error: {printable(problem.message)}")
     if problem.hint:
         lines.append(f"    hint: {printable(problem.hint)}")

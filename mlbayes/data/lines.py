@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
@@ -22,8 +23,10 @@ def _fail(path: Path, message: str, hint: str = "", kind: ProblemKind = ProblemK
 
 
 def _read_bytes(path: Path) -> bytes:
-    """The bytes of a file; what the system refuses becomes a problem."""
+    """The bytes of a file; what the system refuses becomes a problem, and so does what may never end."""
     try:
+        if not stat.S_ISREG(mode := path.stat().st_mode) and not stat.S_ISDIR(mode):
+            _fail(path, f"'{path}' is a device or a pipe, not a data file", kind=ProblemKind.FILE)
         return path.read_bytes()
     except FileNotFoundError:
         hint = "the path is taken relative to the folder of the script"

@@ -179,12 +179,18 @@ SAVE = (
 
 @dataclass(frozen=True)
 class Function:
-    """A function with the smallest and largest number of its arguments."""
+    """A function with the smallest and largest number of its arguments; `only`: the one command that has it."""
 
     name: str
     least: int
     most: int
     help: str
+    only: str = ""
+
+    @property
+    def meaning(self) -> str:
+        """The help, with the command that it is bound to."""
+        return f"{self.help} ({self.only})" if self.only else self.help
 
     @property
     def arguments(self) -> str:
@@ -207,17 +213,21 @@ FUNCTIONS = (
     Function("iphi", 1, 1, "quantile of the standard normal"),
     Function("normal_pdf", 1, 1, "density of the standard normal"),
     Function("ifelse", 3, 3, "`ifelse(condition, a, b)`"),
-    Function("missing", 2, 2, "`missing(condition, x)`: missing where the condition holds, otherwise `x`"),
-    Function("ismissing", 1, 1, "1 where the argument is missing"),
+    Function("missing", 2, 2, "`missing(condition, x)`: missing where the condition holds, otherwise `x`",
+             only="TRANSFORM"),
+    Function("ismissing", 1, 1, "1 where the argument is missing", only="TRANSFORM"),
+    Function("cluster_mean", 1, 2,
+             "mean of the observed values of a cluster; the second argument is its identifier",
+             only="TRANSFORM"),
     Function("logit", 1, 1, "logit link of an outcome"),
     Function("probit", 1, 1, "probit link of an outcome"),
     Function("yjt", 1, 2, "Yeo-Johnson transformation, the second argument is its parameter"),
     Function("iyjt", 1, 2, "inverse of `yjt`"),
     Function("var", 1, 1, "log residual variance, as an outcome"),
-    Function("normal", 2, 2, "a normal draw with mean and variance (SIMULATE)"),
-    Function("uniform", 2, 2, "a uniform draw between two bounds (SIMULATE)"),
-    Function("bernoulli", 1, 1, "a draw of 0 or 1 with a probability (SIMULATE)"),
-)
+    Function("normal", 2, 2, "a normal draw with mean and variance", only="SIMULATE"),
+    Function("uniform", 2, 2, "a uniform draw between two bounds", only="SIMULATE"),
+    Function("bernoulli", 1, 1, "a draw of 0 or 1 with a probability", only="SIMULATE"),
+)  # fmt: skip
 
 FUNCTION_TABLE = {function.name: function for function in FUNCTIONS}
 

@@ -57,6 +57,7 @@ def parse_script(source: Source) -> tuple[Script, list[Problem]]:
     for section in sections:
         if len(problems) < MAX_PROBLEMS:
             reader.read(section)
+    problems += _repeated(reader.collected.get("variables", []), source)
     problems.sort(key=lambda problem: problem.span.start if problem.span else 0)
     if len(problems) >= MAX_PROBLEMS:
         problems[MAX_PROBLEMS:] = [Problem(f"after {MAX_PROBLEMS} errors the rest was not read")]
@@ -165,6 +166,17 @@ class _Reader:
         elif nodes:
             test = WaldTest(constraints, nested[0] if nested else None, section.span)
             self.collected.setdefault(command.field, []).append(test)
+
+
+def _repeated(variables: list[Name], source: Source) -> list[Problem]:
+    """The names that VARIABLES gives to a second column."""
+    problems, first = [], dict[str, Name]()
+    for name in variables:
+        if first.setdefault(name.name, name) is not name:
+            line, column = source.line_and_column(first[name.name].span.start)
+            message = f"VARIABLES has '{name.name}' twice; the first one is in line {line}, column {column}"
+            problems.append(Problem(message, name.span, "every column needs a name of its own"))
+    return problems
 
 
 def _checked_names(command: Command, statement: Statement, names: list[Name]) -> list[Name]:

@@ -34,7 +34,7 @@ def render_keywords(keywords: Iterable[Keyword]) -> str:
 
 def render_functions() -> str:
     """The table of functions."""
-    rows = ((f"`{row.name}`", row.arguments, row.help) for row in FUNCTIONS)
+    rows = ((f"`{row.name}`", row.arguments, row.meaning) for row in FUNCTIONS)
     return _table(("function", "takes", "meaning"), rows)
 
 

@@ -133,9 +133,11 @@ def save_separate(name: str, results: Results, place: Place) -> list[Path]:
 
 def save_over_draws(name: str, results: Results, place: Place, what: str) -> list[Path]:
     """Mean or variance over draws of every column."""
-    imputations = imputed(results)
-    table = imputations.mean if what == "mean" else imputations.variance
-    if table is None:
+    imputations = results.imputations
+    table = None
+    if imputations is not None:
+        table = imputations.mean if what == "mean" else imputations.variance
+    if imputations is None or table is None:
         raise file_problem(name, f"the {what} over draws was not kept")
     path = place.target(name)
     layout = Format.of(name, results.missing, True)

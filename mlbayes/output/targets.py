@@ -25,8 +25,13 @@ def target_problems(
     here = Place(Path(), inputs, allow_outside=True)
     beside = Place(script.source.path.parent, inputs, allow_outside)
     problems = [problem for path in reports for problem in _place_problems(here, str(path))]
+    taken = {os.path.realpath(path) for path in reports}
     for save in script.save:
         found = [*_save_problems(save, script), *_place_problems(beside, save.file.text.replace("*", "1"))]
+        path = os.path.realpath(script.source.path.parent / save.file.text)
+        if path in taken:
+            found.append(Problem("two results would be written into this file"))
+        taken.add(path)
         problems += [replace(problem, span=save.file.span, place="") for problem in found]
     return problems
 

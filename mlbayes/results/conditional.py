@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mlbayes.model.model import At, Centring, ConditionalEffect, Equation, Form, Model, ModeratorSpec
+from mlbayes.model.model import At, Centring, ConditionalEffect, Form, Model, ModeratorSpec, Variable
 from mlbayes.results.draws import EquationDraws, ModeratorDraws
 from mlbayes.results.rows import RowDraws, TableDraws
 
@@ -37,9 +38,40 @@ def is_possible(moderators: tuple[ModeratorSpec, ...], choice: tuple[int, ...]) 
     ones = [
         spec.reference.variable
         for spec, k in zip(moderators, choice, strict=True)
-        if spec.reference.form is Form.DUMMY and spec.at is At.CODES and spec.values[k] == 1.0
+        if is_dummy(spec) and spec.values[k] == 1.0
     ]
     return len(ones) == len(set(ones))
+
+
+def sort_key(
+    moderators: tuple[ModeratorSpec, ...], choice: tuple[int, ...], variables: Mapping[str, Variable]
+) -> list[float]:
+    """What to sort choices by, so that the codes of a nominal variable come in their order."""
+    return [
+        _code(spec.reference.variable, moderators, choice, variables) if is_dummy(spec) else k
+        for spec, k in zip(moderators, choice, strict=True)
+    ]
+
+
+def _code(
+    name: str,
+    moderators: tuple[ModeratorSpec, ...],
+    choice: tuple[int, ...],
+    variables: Mapping[str, Variable],
+) -> float:
+    """The code that a choice gives to a nominal variable; when all its dummy codes are 0 the reference category."""
+    places = [i for i, spec in enumerate(moderators) if is_dummy(spec) and spec.reference.variable == name]
+    for i in places:
+        if moderators[i].values[choice[i]] == 1.0:
+            return moderators[i].reference.argument
+    reference = variables[name].reference
+    whole = len(places) == len(variables[name].codes) - 1
+    return reference if whole and reference is not None else -np.inf
+
+
+def is_dummy(spec: ModeratorSpec) -> bool:
+    """Is the moderator a dummy code that is held at 0 and 1."""
+    return spec.reference.form is Form.DUMMY and spec.at is At.CODES
 
 
 def weighted_sum(
@@ -56,20 +88,17 @@ def weighted_sum(
 
 
 def conditional_table(
-    effect: ConditionalEffect,
-    equation: Equation,
-    draws: EquationDraws,
-    moderators: tuple[ModeratorDraws, ...],
+    effect: ConditionalEffect, model: Model, draws: EquationDraws, moderators: tuple[ModeratorDraws, ...]
 ) -> TableDraws:
     """The table of a conditional effect: intercept and slope for each combination of moderator values."""
+    equation = model.equations[effect.equation]
     labels = [
         point_labels(spec, drawn.points.shape[-1])
         for spec, drawn in zip(effect.moderators, moderators, strict=True)
     ]
     rows = []
-    for choice in product(*(range(len(names)) for names in labels)):
-        if not is_possible(effect.moderators, choice):
-            continue
+    choices = (c for c in product(*(range(len(n)) for n in labels)) if is_possible(effect.moderators, c))
+    for choice in sorted(choices, key=lambda c: sort_key(effect.moderators, c, model.variables)):
         held = [f"{spec.label} @ {labels[m][choice[m]]}" for m, spec in enumerate(effect.moderators)]
         section = f"{effect.focal_label} | {', '.join(held)}"
         points = tuple(drawn.points[..., choice[m]] for m, drawn in enumerate(moderators))
@@ -92,7 +121,7 @@ def conditional_tables(
 ) -> list[TableDraws]:
     """All conditional effects of the equation at a position of the model's list, in one table."""
     tables = [
-        conditional_table(effect, model.equations[position], draws, drawn)
+        conditional_table(effect, model, draws, drawn)
         for effect, drawn in zip(model.conditional_effects, moderators, strict=True)
         if effect.equation == position
     ]

@@ -121,3 +121,10 @@ def test_no_rows_at_all() -> None:
     model, problems = build_model(script, example_table(), np.zeros(0, np.int64))
     assert model is None
     assert "'y' has no values in the rows that are analysed" in [p.message for p in problems]
+
+
+def test_functions_of_other_commands() -> None:
+    assert messages("MODEL: y ~ z cluster_mean(z) normal(0, 1);") == [
+        "'cluster_mean' belongs to TRANSFORM",
+        "'normal' belongs to SIMULATE",
+    ]

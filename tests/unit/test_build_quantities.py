@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from modelling import built, messages
 
+from mlbayes.language.commands import RESERVED
 from mlbayes.model.describe import describe
 from mlbayes.model.model import At, Constant, Family, Operation, ParameterReference, Reference
 
@@ -111,3 +112,17 @@ def test_settings_and_their_defaults() -> None:
 )
 def test_mistakes(script: str, message: str) -> None:
     assert message in messages(script)
+
+
+def test_defaults_of_settings_are_those_of_the_manual() -> None:
+    settings = built("MODEL: y ~ z;").settings
+    found = (
+        settings.seed,
+        settings.burn,
+        settings.iterations,
+        settings.thin,
+        settings.chains,
+        settings.imputations,
+    )
+    commands = ("SEED", "BURN", "ITER", "THIN", "CHAINS", "NIMPS")
+    assert found == tuple(int(RESERVED[name].default) for name in commands)

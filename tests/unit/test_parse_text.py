@@ -120,3 +120,12 @@ def test_errors_are_counted_up_to_a_limit():
     found = messages("MODEL: " + "y ~;" * 500)
     assert len(found) == 101
     assert "the rest was not read" in found[-1]
+
+
+def test_two_columns_of_one_name() -> None:
+    script, problems = parse_script(
+        Source(Path("model.inp"), "DATA: d;\nVARIABLES: x1:x3 y\nX2;\nMODEL: y ~ x1;")
+    )
+    (problem,) = problems
+    assert problem.message == "VARIABLES has 'x2' twice; the first one is in line 2, column 12"
+    assert script.source.line_and_column(problem.span.start) == (3, 1)

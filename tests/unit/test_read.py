@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -293,3 +294,12 @@ def test_real_files() -> None:
         plain = np.loadtxt(path, encoding="utf-8-sig", ndmin=2)
         plain[plain == 999] = np.nan
         np.testing.assert_array_equal(np.column_stack([table.values(name) for name in names]), plain)
+
+
+def test_what_may_never_end_is_refused_at_once(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe.dat"
+    os.mkfifo(pipe)
+    for path in (pipe, Path("/dev/zero"), Path("/dev/null")):
+        (problem,) = problems_of(path)
+        assert problem.message == f"'{path}' is a device or a pipe, not a data file"
+        assert problem.kind is ProblemKind.FILE

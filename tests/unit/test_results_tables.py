@@ -14,14 +14,17 @@ from mlbayes.model.model import (
     Constant,
     Distribution,
     Form,
+    Kind,
     ModeratorSpec,
     Operation,
     ParameterReference,
     Reference,
+    Role,
+    Variable,
 )
 from mlbayes.problems import ProblemError
 from mlbayes.results.build import build_document, parameter_draws
-from mlbayes.results.conditional import is_possible
+from mlbayes.results.conditional import is_possible, sort_key
 from mlbayes.results.expressions import evaluate
 from mlbayes.results.outcomes import outcome_table
 from mlbayes.results.parameters import Parameters, covariance_table
@@ -364,3 +367,18 @@ def no_variance(random):
         intercepts=0.0 * random.intercepts,
         slopes=0.0 * random.slopes,
     )
+
+
+@pytest.mark.parametrize("reference", [1, 2, 3])
+def test_the_codes_of_a_nominal_moderator_come_in_their_order(reference):
+    others = [code for code in (1, 2, 3) if code != reference]
+    specs = tuple(
+        ModeratorSpec(Reference("n", 1, Form.DUMMY, code), At.CODES, f"n.{code}", (0.0, 1.0))
+        for code in others
+    )
+    nominal = Variable("n", Kind.NOMINAL, 1, Role.PREDICTOR, np.zeros(3), (1, 2, 3), reference)
+    choices = sorted(((0, 0), (0, 1), (1, 0)), key=lambda choice: sort_key(specs, choice, {"n": nominal}))
+    codes = [reference if choice == (0, 0) else others[choice.index(1)] for choice in choices]
+    assert codes == [1, 2, 3]
+    one = specs[:1]  # alone, its 0 stands for all other codes
+    assert sorted(((1,), (0,)), key=lambda choice: sort_key(one, choice, {"n": nominal})) == [(0,), (1,)]

@@ -1,3 +1,4 @@
+import dataclasses
 import math
 import os
 import time
@@ -110,6 +111,14 @@ def test_means_over_draws_have_a_header_in_any_format(results, tmp_path):
     assert texts[0].splitlines()[0].split() == NAMES
     assert texts[1].splitlines()[0] == "id,y,x"
     assert len(texts[1].splitlines()) == 4
+
+
+def test_means_over_draws_need_no_data_sets(results, tmp_path):
+    made = dataclasses.replace(results.imputations, blocks=[])
+    texts = save(dataclasses.replace(results, imputations=made), tmp_path, ("avgimp", "avg.csv"))
+    assert texts[0].splitlines()[0] == "id,y,x"
+    with pytest.raises(ProblemError, match="not kept"):
+        save(dataclasses.replace(results, imputations=None), tmp_path, ("avgimp", "avg.csv"))
 
 
 def test_data_without_imputations_cannot_be_saved(results, tmp_path):

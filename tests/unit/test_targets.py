@@ -59,3 +59,16 @@ def test_reports_may_lie_anywhere_but_not_on_inputs(folder):
 def test_data_that_will_not_be_there(folder, keyword):
     (problem,) = problems(folder, f"{keyword} = out.csv;", more="")
     assert "there are no" in problem.message and problem.hint
+
+
+def test_two_results_in_one_file(folder):
+    for saves in (
+        "estimates = a.csv; estimates = a.csv;",
+        "estimates = a.csv; psr = a.csv;",
+        "psr = a.csv; iterations = results/../a.csv;",
+    ):
+        (problem,) = problems(folder, saves)
+        assert problem.message == "two results would be written into this file"
+        assert problem.span is not None
+    assert problems(folder, "psr = report.txt;", reports=[folder / "report.txt"])[0].span is not None
+    assert problems(folder, "estimates = a.csv; estimates = b.csv;") == []
