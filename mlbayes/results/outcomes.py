@@ -205,8 +205,8 @@ def explained_rows(equation: Equation, draws: EquationDraws) -> Iterator[RowDraw
     for effects, drawn in zip(equation.random, draws.random, strict=True):
         intercepts = [is_intercept(equation.terms[k]) for k in effects.terms]
         level = f"by Level-{effects.level} Random"
-        if any(intercepts):
-            yield RowDraws(f"{level} Intercepts", drawn.intercepts / parts.total, EXPLAINED)
+        # also without random intercepts: slopes of a predictor whose mean is not 0 make cluster means differ
+        yield RowDraws(f"{level} Intercepts", drawn.intercepts / parts.total, EXPLAINED)
         if not all(intercepts):
             yield RowDraws(f"{level} Slopes", drawn.slopes / parts.total, EXPLAINED)
     level = f"Level-{equation.level} " if equation.random else ""

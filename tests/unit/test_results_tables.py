@@ -382,3 +382,12 @@ def test_the_codes_of_a_nominal_moderator_come_in_their_order(reference):
     assert codes == [1, 2, 3]
     one = specs[:1]  # alone, its 0 stands for all other codes
     assert sorted(((1,), (0,)), key=lambda choice: sort_key(one, choice, {"n": nominal})) == [(0,), (1,)]
+
+
+def test_the_shares_of_the_variance_add_up_without_random_intercepts(model, draws):
+    y = model.equations[2]
+    slope_only = dataclasses.replace(y.random[0], terms=(1,), labels=("x",))
+    found = outcome_table(dataclasses.replace(y, random=(slope_only,)), draws.equations[2], model, {}).rows
+    shares = [one for one in found if one.section == "Proportion Variance Explained"]
+    assert len(shares) == 4
+    assert np.allclose(sum(one.values for one in shares), 1.0)
