@@ -1,0 +1,89 @@
+"""One toy model for every kind of plan."""
+
+from __future__ import annotations
+
+from toys import holed, plan_of, three_level, two_level
+
+from mlbayes.plan.choose import PlannedModel
+
+HEAD = "DATA: toy.dat; MISSING: NA; "
+TWO = HEAD + "CLUSTERID: g; "
+THREE = HEAD + "CLUSTERID: g k; "
+
+
+def holes2(*names):
+    return lambda: holed(two_level, names)
+
+
+def holes3(*names):
+    return lambda: holed(three_level, names)
+
+
+MODELS = {
+    "single level": (HEAD + "MODEL: y ~ x z;", holes2("y", "x")),
+    "single level, complete": (HEAD + "FIXED: x z; MODEL: y ~ x z;", holes2()),
+    "single level, product": (HEAD + "MODEL: y ~ x z x*z;", holes2("x", "z")),
+    "single level, power": (HEAD + "MODEL: y ~ x x^2 z;", holes2("x", "z")),
+    "single level, centred": (HEAD + "CENTER: grandmean = x z; MODEL: y ~ x z x*z;", holes2("x", "z")),
+    "single level, mediation": (HEAD + "MODEL: y ~ x m; m ~ x;", holes2("y", "x", "m")),
+    "single level, binary": (HEAD + "ORDINAL: b; MODEL: y ~ x b;", holes2("x", "b")),
+    "single level, labels": (HEAD + "MODEL: y ~ x@a z@a; m ~ x@a z;", holes2("x", "m")),
+    "single level, fixed coefficient": (HEAD + "MODEL: y ~ 1@0 x@1 z@.5 m;", holes2("x")),
+    "single level, priors": (
+        HEAD + "MODEL: y ~ 1@c x@a z; PARAMETERS: a ~ normal(1, .25); c ~ normal(0, 2);",
+        holes2("x"),
+    ),
+    "single level, constraint": (HEAD + "MODEL: y ~ x@a z@c; PARAMETERS: c = 2*a - 1;", holes2("x")),
+    "random intercept": (TWO + "MODEL: y ~ x w;", holes2("y")),
+    "random slope": (TWO + "MODEL: y ~ x z w | x;", holes2("y")),
+    "two random slopes": (TWO + "FIXED: x z; MODEL: y ~ x z | x z;", holes2()),
+    "hidden slope": (TWO + "FIXED: x z; MODEL: y ~ z w | x;", holes2()),
+    "no random intercept": (TWO + "MODEL: y ~ x | 1@0 x;", holes2("x")),
+    "missing predictor, random slope": (TWO + "MODEL: y ~ x z w | x;", holes2("y", "x", "z")),
+    "missing level-2 predictors": (TWO + "MODEL: y ~ x w v | x;", holes2("y", "x", "w", "v")),
+    "cross-level product": (TWO + "MODEL: y ~ x w x*w | x;", holes2("x", "w")),
+    "group-mean centring": (
+        TWO + "CENTER: groupmean = x; grandmean = z w; MODEL: y ~ x z w | x;",
+        holes2("x", "z", "w"),
+    ),
+    "group means": (TWO + "CENTER: groupmean = x; grandmean = x.mean; MODEL: y ~ x x.mean | x;", holes2("x")),
+    "group means, product": (TWO + "CENTER: groupmean = x; grandmean = w; MODEL: y ~ x w x*w | x;", holes2("x", "w")),
+    "group means, level-2 outcome": (TWO + "MODEL: v ~ x.mean w; y ~ x v;", holes2("x", "v", "y")),
+    "product of incomplete": (TWO + "MODEL: y ~ x z x*z | z;", holes2("x", "z")),
+    "square": (TWO + "MODEL: y ~ x x^2 w;", holes2("x", "w")),
+    "mediation": (TWO + "MODEL: y ~ x m | x; m ~ x | x;", holes2("y", "x", "m")),
+    "level-2 mediator": (TWO + "MODEL: y ~ x v | x; v ~ w;", holes2("y", "x", "v", "w")),
+    "shared label": (TWO + "MODEL: y ~ x@a z; m ~ x z@a;", holes2("y", "x")),
+    "shared label, levels": (TWO + "MODEL: y ~ x w@a | x; v ~ w@a;", holes2("y", "x", "v")),
+    "shared label, level-2 mediator": (TWO + "MODEL: y ~ x v w@a | x; v ~ w@a;", holes2("y", "v")),
+    "binary predictors": (TWO + "ORDINAL: b d; MODEL: y ~ x b d | x;", holes2("x", "b", "d")),
+    "fixed variances": (TWO + "MODEL: y ~ x | 1@.5; y ~~ y@2;", holes2("x")),
+    "joint, single level": (HEAD + "OPTIONS: joint; MODEL: y ~ x z m x*z;", holes2("x", "z", "m")),
+    "joint, two levels": (TWO + "OPTIONS: joint; FIXED: v; MODEL: y ~ x z w v | x;", holes2("x", "z", "w")),
+    "joint, binary": (TWO + "OPTIONS: joint; ORDINAL: b; MODEL: y ~ x b w;", holes2("x", "b", "w")),
+    "joint, three levels": (THREE + "OPTIONS: joint; MODEL: y ~ x z w s | x;", holes3("x", "z", "w", "s")),
+    "priors of matrices": (TWO + "FIXED: x z; OPTIONS: prior1; MODEL: y ~ x z | x;", holes2("y")),
+    "prior of a variance": (TWO + "MODEL: y ~ x; y ~~ y@s; PARAMETERS: s ~ ig(3, 2);", holes2("x")),
+    "three levels": (THREE + "FIXED: x z w s; MODEL: y ~ x z w s | x;", holes3("y")),
+    "three levels, missing": (THREE + "MODEL: y ~ x z w s | x;", holes3("y", "x", "z", "w", "s")),
+    "three levels, levels of effects": (THREE + "MODEL: y ~ x z w | 1[g] 1[k] x[k];", holes3("y", "x")),
+    "three levels, hidden slope": (THREE + "FIXED: x z; MODEL: y ~ z | 1[g] 1[k] x[g];", holes3()),
+    "three levels, hidden slope above": (THREE + "FIXED: x z; MODEL: y ~ z | 1[g] 1[k] x[k];", holes3()),
+    "three levels, centring": (
+        THREE + "CENTER: groupmean = x; grandmean = z w s; MODEL: y ~ x z w s x*w | x;",
+        holes3("x", "z", "w", "s"),
+    ),
+    "three levels, group means": (THREE + "MODEL: y ~ x x.mean[g] x.mean[k];", holes3("x", "y")),
+    "three levels, level-2 mediator": (THREE + "MODEL: w ~ v; y ~ x w;", holes3("y", "x", "w", "v")),
+    "three levels, shared label at the top": (
+        THREE + "FIXED: x w r; MODEL: y ~ x w@a; s ~ r@a;",
+        holes3("y", "s"),
+    ),
+    "three levels, shared label above": (THREE + "FIXED: x v; MODEL: y ~ x s@a; w ~ v s@a;", holes3("y")),
+}  # fmt: skip
+
+
+def made(name: str) -> PlannedModel:
+    """The plan of a model."""
+    text, columns = MODELS[name]
+    return plan_of(text, columns())
