@@ -177,3 +177,166 @@ def difference_in_errors(a: Array, b: Array, of: Callable[[Array], Array] = lamb
     """Difference of two posterior means of a function, in units of its Monte Carlo error."""
     a, b = of(a), of(b)
     return float((a.mean() - b.mean()) / np.hypot(batch_error(a), batch_error(b)))
+
+
+# ------------------------------------------------------------------ the joint density of a whole model
+class Values:
+    """Values of everything in a model graph, by meaning.
+
+    `data`: name -> values at the variable's level.  `means`: (name, level).  `grand`, `responses`: name.
+    `parameters`: coefficients and variances by name.  `effects`, `matrices`: (equation, level), shape (terms, units)
+    and (terms, terms) in the order of RandomEffects.terms.  `slopes`, `residuals`: (name, part).
+    `active`: per equation which units count.  `raw`: equations whose predictors are not centred at grand means.
+    """
+
+    def __init__(self, model) -> None:
+        self.model = model
+        self.data: dict = {}
+        self.means: dict = {}
+        self.grand: dict = {}
+        self.responses: dict = {}
+        self.parameters: dict = {}
+        self.effects: dict = {}
+        self.matrices: dict = {}
+        self.slopes: dict = {}
+        self.residuals: dict = {}
+        self.active: dict = {}
+        self.raw: set = set()
+
+    # -------------------------------------------------------------- expressions
+    def spread(self, values: Array, lower: int, level: int) -> Array:
+        """Values of units of `level` for the units of a level below."""
+        return values[self.model.hierarchy.ancestors(lower, level)]
+
+    def expression(self, e, level: int, raw: bool) -> Array:
+        """An expression of the model graph over the units of a level."""
+        kind = type(e).__name__
+        if kind == "Constant":
+            return np.full(self.model.hierarchy.units[level - 1], e.value)
+        if kind == "ParameterReference":
+            return np.full(self.model.hierarchy.units[level - 1], self.coefficient(e.name))
+        if kind == "Reference":
+            return self.reference(e, level, raw)
+        x = [self.expression(argument, level, raw) for argument in e.arguments]
+        return {
+            "+": lambda: x[0] + x[1],
+            "-": lambda: x[0] - x[1] if len(x) == 2 else -x[0],
+            "neg": lambda: -x[0],
+            "*": lambda: x[0] * x[1],
+            "/": lambda: x[0] / x[1],
+            "^": lambda: x[0] ** x[1],
+        }[e.operator]()
+
+    def reference(self, e, level: int, raw: bool) -> Array:
+        """A variable in an expression: its value, dummy or cluster mean, less what it is centred at."""
+        form, centring, name = e.form.name, e.centring.name, e.variable
+        variable = self.model.variables[name]
+        own = e.level if form == "MEAN" else variable.level
+        values = self.means[name, e.level] if form == "MEAN" else self.data[name]
+        if form == "DUMMY":
+            values = (values == e.argument).astype(float)
+        values = self.spread(values, level, own)
+        if centring == "NONE":
+            return values
+        if name not in self.grand:
+            if centring == "GRAND":
+                return values - self.spread(self.data[name], 1, own).mean()
+            means = [values[self.model.hierarchy.ancestors(level, own + 1) == j].mean()
+                     for j in range(self.model.hierarchy.units[own])]  # fmt: skip
+            return values - self.spread(np.array(means), level, own + 1)
+        if centring == "GROUP":
+            return values - self.spread(self.means[name, own + 1], level, own + 1)
+        return values if raw else values - self.grand[name]
+
+    def coefficient(self, name: str) -> float:
+        """Value of a parameter: free, fixed, or defined by others."""
+        parameter = self.model.parameters[name]
+        if parameter.fixed is not None:
+            return parameter.fixed
+        if parameter.definition is not None:
+            return float(self.expression(parameter.definition, 1, False)[0])
+        return self.parameters[name]
+
+    # -------------------------------------------------------------- pieces of the density
+    def fitted(self, k: int) -> Array:
+        """Linear predictor of an equation with its random effects."""
+        equation = self.model.equations[k]
+        raw = k in self.raw
+        terms = [self.expression(term.expression, equation.level, raw) for term in equation.terms]
+        total = sum(self.coefficient(t.coefficient) * x for t, x in zip(equation.terms, terms, strict=True))
+        for group in equation.random:
+            for effect, t in zip(self.effects[k, group.level], group.terms, strict=True):
+                total = total + self.spread(effect, equation.level, group.level) * terms[t]
+        return total
+
+    def log_outcomes(self) -> float:
+        """Outcomes given everything else, for the units that count."""
+        total = 0.0
+        for k, equation in enumerate(self.model.equations):
+            on = self.active[k]
+            variance = self.coefficient(equation.residual)
+            total += log_normal(self.data[equation.outcome][on], self.fitted(k)[on], variance)
+        return total
+
+    def log_effects(self) -> float:
+        """Random effects given their covariance matrices."""
+        total = 0.0
+        for key, effects in self.effects.items():
+            law = stats.multivariate_normal(np.zeros(len(effects)), self.matrices[key])
+            total += float(np.sum(law.logpdf(effects.T)))
+        return total
+
+    def log_priors(self) -> float:
+        """Coefficients; variances and matrices stay as they are where this is used."""
+        total = 0.0
+        for name, value in self.parameters.items():
+            prior = self.model.parameters[name].prior
+            if prior.family.name == "NORMAL":
+                total += log_normal(value, prior.arguments[0], prior.arguments[1])
+        return total
+
+    def within(self, reference, level: int) -> Array:
+        """A predictor's deviation or cluster mean at a level, less its part above."""
+        name = reference.variable
+        variable = self.model.variables[name]
+        if variable.role.name == "FIXED":
+            return self.reference(reference, level, False)
+        levels = next([p.level for p in m.parts] for m in self.model.predictor_models if m.variable == name)
+        own = self.response(name) if variable.level == level else self.means[name, level]
+        return own - self.above(name, levels, level)
+
+    def response(self, name: str) -> Array:
+        """What a predictor model explains: the value or the latent response."""
+        return self.responses.get(name, self.data.get(name))
+
+    def above(self, name: str, levels: list[int], level: int) -> Array | float:
+        """The part of a predictor above a level: its next cluster mean, or its grand mean."""
+        higher = [other for other in levels if other > level]
+        return self.spread(self.means[name, higher[0]], level, higher[0]) if higher else self.grand[name]
+
+    def predictor_mean(self, name: str, part: int) -> Array:
+        """Mean of one part of a predictor model."""
+        found = next(m for m in self.model.predictor_models if m.variable == name)
+        level = found.parts[part].level
+        mean = self.above(name, [p.level for p in found.parts], level)
+        for slope, reference in zip(self.slopes[name, part], found.parts[part].predictors, strict=True):
+            mean = mean + slope * self.within(reference, level)
+        return mean
+
+    def log_predictor(self, name: str) -> float:
+        """A predictor's own model with the priors of its coefficients (round-robin: no other predictor's)."""
+        found = next(m for m in self.model.predictor_models if m.variable == name)
+        total = 0.0
+        for k, part in enumerate(found.parts):
+            own = self.response(name) if k == 0 else self.means[name, part.level]
+            total += log_normal(own, self.predictor_mean(name, k), self.residuals[name, k])
+            if self.model.variables[name].kind.name == "ORDINAL":
+                total += log_normal(np.asarray(self.slopes[name, k]), 0.0, 5.0)
+        if self.model.variables[name].kind.name == "ORDINAL":
+            total += log_normal(self.grand[name], 0.0, 5.0)
+        return total
+
+    def log_joint(self, predictors: Sequence[str]) -> float:
+        """Joint log density with the models of some predictors."""
+        total = self.log_outcomes() + self.log_effects() + self.log_priors()
+        return total + sum(self.log_predictor(name) for name in predictors)

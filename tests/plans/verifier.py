@@ -89,6 +89,8 @@ class Dense:
         r0 = self.residual(e, zero)
         a = np.zeros((r0.size, self.size))
         for part in self.parts:
+            if part.atom.level < residual.level:
+                continue  # a residual of clusters has nothing of single rows
             one = {atom: values.copy() for atom, values in zero.items()}
             one[part.atom][part.units] = 1.0
             derivative = self.residual(e, one) - r0

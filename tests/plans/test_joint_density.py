@@ -1,0 +1,193 @@
+"""What every step targets against the joint log density written from the model graph alone."""
+
+from __future__ import annotations
+
+import naive
+import numpy as np
+import pytest
+from toy_models import MODELS, made
+from toys import Running, before_block, steps_of, vector
+from verifier import Dense, engine_vector
+
+from mlbayes.engine.steps.cells import log_densities
+from mlbayes.plan import plan as p
+
+PLANS = {name: made(name) for name in MODELS if not name.startswith("joint")}
+
+
+def values_of(planned, store: np.ndarray) -> naive.Values:
+    """The state of a chain by meaning."""
+    model, symbols = planned.model, planned.symbols
+    values = naive.Values(model)
+
+    def read(atom):
+        return vector(planned, store, atom)
+
+    for name, variable in model.variables.items():
+        value = [atom for atom in symbols.place if atom.kind == "value" and atom.name == name]
+        values.data[name] = read(value[0]) if value else variable.values
+    for atom in symbols.place:
+        if atom.kind == "mean":
+            values.means[atom.name, atom.level] = read(atom)
+        elif atom.kind == "grand":
+            values.grand[atom.name] = float(read(atom)[0])
+        elif atom.kind == "response":
+            values.responses[atom.name] = read(atom)
+        elif atom.kind == "parameter":
+            values.parameters[atom.name] = float(read(atom)[0])
+    for k, r in enumerate(planned.regressions.outcomes):
+        residual = r.equation.residual
+        if model.parameters[residual].fixed is None:
+            values.parameters[residual] = 1.0 / store[r.precision]
+        values.active[k] = r.active
+        if r.recentring.raw:
+            values.raw.add(k)
+        for group, factor in zip(r.equation.random, r.factors, strict=True):
+            size = len(group.terms)
+            lower = np.zeros((size, size))
+            lower[np.tril_indices(size)] = store[factor : factor + size * (size + 1) // 2]
+            values.matrices[k, group.level] = (lower @ lower.T)[::-1, ::-1]
+            values.effects[k, group.level] = np.stack([read(r.effect(group.level, t)) for t in group.terms])
+    parts: dict[str, int] = {}
+    for part in planned.regressions.predictors:
+        number = parts.setdefault(part.variable, 0)
+        values.slopes[part.variable, number] = [float(read(slope)[0]) for slope in part.slopes]
+        values.residuals[part.variable, number] = 1.0 / store[part.precision]
+        parts[part.variable] += 1
+    return values
+
+
+def place(planned, store: np.ndarray, dense: Dense, t: np.ndarray) -> None:
+    """Put a block's unknowns (effects standardised) where the state has them."""
+    own = dense.whitening() @ t
+    for part in dense.parts:
+        offset = planned.symbols.offset(part.atom)
+        store[offset + part.units] = own[part.places]
+
+
+def own_predictors(block) -> list[str]:
+    """Predictors whose model a block belongs to."""
+    return [top.atom.name for top in block.tops if top.atom.kind == "grand"]
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_blocks_target_the_joint_density(name):
+    planned = PLANS[name]
+    rng = np.random.default_rng(6)
+    for block in planned.blocks:
+        running = before_block(planned, block.number)
+        dense = Dense(planned, running.store.copy(), block)
+        joint, quadratic = [], []
+        for _ in range(3):
+            t = dense.mean + 0.3 * rng.normal(size=dense.size)
+            store = running.store.copy()
+            place(planned, store, dense, t)
+            joint.append(values_of(planned, store).log_joint(own_predictors(block)))
+            quadratic.append(-0.5 * float(t @ dense.precision @ t) + float(dense.linear @ t))
+        np.testing.assert_allclose(np.diff(joint), np.diff(quadratic), rtol=1e-7, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_drawn_values_are_published(name):
+    """After its draw a block's values are where other blocks look for them."""
+    planned = PLANS[name]
+    running = Running.start(planned, sweeps=3)
+    for block in planned.blocks[-1:]:  # the last block's values are those of the sweep's end
+        dense = Dense(planned, running.store.copy(), block)
+        t = engine_vector(running.store, dense)
+        store = running.store.copy()
+        place(planned, store, dense, t)
+        np.testing.assert_allclose(store, running.store, rtol=1e-12, atol=1e-12)
+
+
+def having(code: int) -> list[str]:
+    return [name for name, planned in PLANS.items() if steps_of(planned, code)]
+
+
+@pytest.mark.parametrize("name", having(p.STEP_CELLS))
+def test_cells_target_the_joint_density(name):
+    """Changing one cell changes the log density that the step gives to it as it does the joint one."""
+    planned = PLANS[name]
+    for number in steps_of(planned, p.STEP_CELLS):
+        running = Running.start(planned, sweeps=3)
+        for before in range(number):
+            running.step(before)
+        row = planned.plan.cells[planned.plan.steps[number, 1]]
+        n = int(planned.plan.sets[row[p.CELL_SET], p.SET_UNITS])
+        store = running.store
+        found = np.zeros((2, n))
+        current = store[row[p.CELL_VALUES] : row[p.CELL_VALUES] + n].copy()
+        moved = current + np.linspace(-1.0, 1.5, n)
+        target = row[p.CELL_SCALE] + 3 + n
+        for k, proposals in enumerate((current, moved)):
+            store[row[p.CELL_PROPOSALS] : row[p.CELL_PROPOSALS] + n] = proposals
+            log_densities(planned.plan, store, row, target)
+            found[k] = store[target : target + n]
+        symbol = cell_symbol(planned, store, current, n)
+        units = np.flatnonzero(planned.model.variables[symbol.name].missing)
+        predictors = [m.variable for m in planned.model.predictor_models if m.variable == symbol.name]
+        offset = planned.symbols.offset(symbol)
+        base = values_of(planned, store).log_joint(predictors)
+        for i in range(n):
+            store[offset + units[i]] = moved[i]
+            joint = values_of(planned, store).log_joint(predictors)
+            store[offset + units[i]] = current[i]
+            np.testing.assert_allclose(found[1, i] - found[0, i], joint - base, rtol=1e-7, atol=1e-7)
+
+
+def cell_symbol(planned, store, current, n):
+    """The variable whose missing values a step's values are."""
+    for atom in planned.symbols.place:
+        if atom.kind == "value":
+            missing = planned.model.variables[atom.name].missing
+            if missing.sum() == n and np.array_equal(vector(planned, store, atom)[missing], current):
+                return atom
+    raise KeyError("no variable has these values")
+
+
+@pytest.mark.parametrize("name", having(p.STEP_RESPONSES))
+def test_responses_target_the_joint_density(name):
+    """Means of latent responses, and evidence for the second code of each missing category."""
+    planned = PLANS[name]
+    for number in steps_of(planned, p.STEP_RESPONSES):
+        running = Running.start(planned, sweeps=3)
+        for before in range(number):
+            running.step(before)
+        row = planned.plan.responses[planned.plan.steps[number, 1]]
+        store = running.store
+        symbol = next(a for a in planned.symbols.place if planned.symbols.place[a] == row[p.RESPONSE_VALUE])
+        values = values_of(planned, store)
+        n = row[p.RESPONSE_UNITS]
+        means = store[row[p.RESPONSE_MEAN] : row[p.RESPONSE_MEAN] + n]
+        np.testing.assert_allclose(means, values.predictor_mean(symbol.name, 0), rtol=1e-9, atol=1e-10)
+        variable = planned.model.variables[symbol.name]
+        for k, unit in enumerate(np.flatnonzero(variable.missing)):
+            log_density = []
+            for code in variable.codes:
+                changed = values.data[symbol.name].copy()
+                changed[unit] = code
+                values.data = {**values.data, symbol.name: changed}
+                log_density.append(values.log_outcomes())
+            evidence = store[row[p.RESPONSE_EVIDENCE] + k]
+            np.testing.assert_allclose(evidence, log_density[1] - log_density[0], rtol=1e-7, atol=1e-8)
+        assert planned.plan.index[row[p.RESPONSE_CELLS] :][: row[p.RESPONSE_CELL_COUNT]].tolist() == (
+            np.flatnonzero(variable.missing).tolist()
+        )
+
+
+def test_chain_of_the_joint_predictor_model_is_an_inverse_wishart():
+    """IG((k + 1) / 2, 1 / 2) for residual variances and N(0, residual variance) for slopes make IW(p + 1, I)."""
+    rng = np.random.default_rng(2)
+    ratios = []
+    for _ in range(3):
+        a = rng.normal(size=(3, 5))
+        s = a @ a.T
+        total = naive.log_inverse_wishart(s, 4, np.eye(3))
+        for k in range(3):
+            slopes = np.linalg.solve(s[:k, :k], s[:k, k])
+            variance = s[k, k] - s[k, :k] @ slopes
+            total -= naive.log_inverse_gamma(variance, 0.5 * (k + 2), 0.5)
+            total -= naive.log_normal(slopes, 0.0, variance)
+            total += np.linalg.slogdet(s[:k, :k])[1]  # Jacobian of (slopes, variance) in column k
+        ratios.append(total)
+    np.testing.assert_allclose(ratios, 0.0, atol=1e-9)  # both are normalised
