@@ -1,6 +1,8 @@
 """The examples: reproducible data, a page each, and scripts that are understood."""
 
 import importlib.util
+import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -32,3 +34,99 @@ def test_every_example_has_a_page():
 def test_every_script_is_understood(mlbayes, script):
     outcome = mlbayes("check", script, "--show", "plan")
     assert outcome.status == 0, outcome.err
+
+
+# ------------------------------------------------------------------ runs
+# True values in make_data.py, by the label of the row.  "week*arm.2" and the like: slopes compared to arm 1.
+TRUTHS = {
+    "two_level_missing": {
+        **{"autonomy": 0.6, "support": 0.35, "climate": 0.5, "training": 1.1, "Residual Var.": 6.25},
+        **{"L2 : Var(Intercept)": 1.2, "L2 : Cov(autonomy,Intercept)": 0.15, "L2 : Var(autonomy)": 0.16},
+    },
+    "contextual_effect": {
+        **{"ability": 0.3, "ability.mean[class]": 0.9, "context": 0.6, "Residual Var.": 49.0},
+        **{"L2 : Var(Intercept)": 9.0, "L2 : Cov(ability,Intercept)": 0.2, "L2 : Var(ability)": 0.02},
+    },
+    "cross_level_interaction": {
+        **{"pain": -0.5, "acceptance": 0.05, "pain*acceptance": 0.03, "Residual Var.": 1.0},
+        **{"L2 : Var(Intercept)": 0.8, "L2 : Cov(pain,Intercept)": 0.02, "L2 : Var(pain)": 0.04},
+    },
+    "growth": {
+        **{
+            "Intercept": 24.0,
+            "week": -0.4,
+            "arm.2": 0.0,
+            "arm.3": 0.0,
+            "week*arm.2": -0.9,
+            "week*arm.3": -1.6,
+        },
+        **{"L2 : Var(Intercept)": 16.0, "L2 : Cov(week,Intercept)": 0.6, "L2 : Var(week)": 0.5},
+        **{"Residual Var.": 6.25},
+    },
+    "three_level_growth": {
+        **{
+            "Intercept": 50.0,
+            "time": 2.0,
+            "curriculum.1": 0.0,
+            "time*curriculum.1": 0.9,
+            "Residual Var.": 9.0,
+        },
+        **{"L2 : Var(Intercept)": 20.0, "L2 : Cov(time,Intercept)": 0.8, "L2 : Var(time)": 0.6},
+        **{"L3 : Var(Intercept)": 6.0, "L3 : Cov(time,Intercept)": 0.3, "L3 : Var(time)": 0.3},
+    },
+    "ordinal_predictor": {
+        **{
+            "workload": 0.7,
+            "nights": 2.0,
+            "staffing": -0.6,
+            "L2 : Var(Intercept)": 2.25,
+            "Residual Var.": 9.0,
+        }
+    },
+    "regression": {
+        **{"Intercept": 12.0, "stress": 1.0, "sleep": -1.2, "stress*sleep": -0.4, "age": 0.03},
+        **{"Residual Var.": 4.0},
+    },
+    "imputation": {
+        **{"Intercept": 40.0, "hours": 1.5, "budget": 0.05, "Residual Var.": 9.0, "L2 : Var(Intercept)": 2.0},
+        **{"L2 : Cov(hours,Intercept)": 0.1, "L2 : Var(hours)": 0.1},
+    },
+}
+HEADINGS = (
+    "ALGORITHMIC OPTIONS SPECIFIED:",
+    "BURN-IN POTENTIAL SCALE REDUCTION (PSR) OUTPUT:",
+    "METROPOLIS-HASTINGS ACCEPTANCE RATES:",
+    "DATA INFORMATION:",
+    "MODEL INFORMATION:",
+    "WARNING MESSAGES:",
+    "MODEL FIT:",
+    "IMPUTED DATA SUMMARIES:",
+    "CORRELATIONS AMONG RESIDUALS:",
+    "OUTCOME MODEL ESTIMATES:",
+    "PREDICTOR MODEL ESTIMATES:",
+)
+OPTIONAL = {"acceptance": HEADINGS[2], "predictor_tables": HEADINGS[-1]}  # where there is nothing to tell
+
+
+def test_every_simulated_example_has_its_truths():
+    assert set(TRUTHS) == {path.parent.name for path in SCRIPTS} - {"school_data"}
+
+
+@pytest.mark.parametrize("name", TRUTHS)
+def test_an_example_runs_and_recovers_its_truths(mlbayes, tmp_path, name):
+    """From a copy of its folder; the intervals are those of 95 %, the data are fixed, so this cannot fail by chance."""
+    folder = shutil.copytree(EXAMPLES / name, tmp_path / name)
+    outcome = mlbayes(folder / "model.inp", "--strict", "--quiet", "--json", folder / "result.json")
+    assert outcome.status == 0, outcome.err
+    document = json.loads((folder / "result.json").read_text())
+    absent = [word for key, word in OPTIONAL.items() if not document[key]]
+    headings = [line for line in outcome.out.splitlines() if line in HEADINGS]
+    assert headings == [line for line in HEADINGS if line not in absent]
+    rows = [
+        row for table in document["outcome_tables"] + document["generated_tables"] for row in table["rows"]
+    ]
+    wanted = ("Variances", "Coefficients", None)
+    found = {row["label"]: row for row in rows if row["section"] in wanted}
+    for label, truth in TRUTHS[name].items():
+        assert found[label]["q025"] < truth < found[label]["q975"], label
+    assert min(row["neff"] for row in rows if row["neff"] is not None) > 1000
