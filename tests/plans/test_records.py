@@ -1,0 +1,77 @@
+"""What a draw keeps against the state that it was kept from."""
+
+from __future__ import annotations
+
+import naive
+import numpy as np
+import pytest
+from test_joint_density import PLANS, values_of
+from toys import Running
+
+from mlbayes.engine.state import State
+
+
+def after_a_sweep(planned):
+    running = Running.start(planned, sweeps=3)
+    record = running.sweeps(1, start=3)[0]
+    return running, record, values_of(planned, running.store)
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_reported_coefficients_give_the_sampled_fit(name):
+    """Centred terms with the reported coefficients and effects: the linear predictor that was sampled."""
+    planned = PLANS[name]
+    running, record, values = after_a_sweep(planned)
+    for name_ in {m.variable for m in planned.model.predictor_models}:
+        if planned.model.variables[name_].kind.name == "ORDINAL":
+            return  # centred at a mean probability, tested where the share is
+    state = State(planned, running.store, running.rng)
+    for k, (r, place) in enumerate(zip(planned.regressions.outcomes, planned.layout.equations, strict=True)):
+        equation = r.equation
+        terms = [values.expression(t.expression, equation.level, False) for t in equation.terms]
+        total = np.zeros(len(terms[0]))
+        for t, term in enumerate(terms):
+            total += record[place.coefficients + t] * term
+        for group in equation.random:
+            for effect, t in zip(state.effects(r, group.level, group.terms), group.terms, strict=True):
+                total += values.spread(effect, equation.level, group.level) * terms[t]
+        np.testing.assert_allclose(total, values.fitted(k), rtol=1e-8, atol=1e-8)
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_reported_variances_and_explained_parts(name):
+    planned = PLANS[name]
+    _, record, values = after_a_sweep(planned)
+    for k, (r, place) in enumerate(zip(planned.regressions.outcomes, planned.layout.equations, strict=True)):
+        equation = r.equation
+        centred = any(m.variable in values.responses for m in planned.model.predictor_models)
+        if centred and r.recentring.raw:
+            continue
+        terms = np.stack([values.expression(t.expression, equation.level, False) for t in equation.terms], axis=1)
+        groups = []
+        for group, at in zip(equation.random, place.covariances, strict=True):
+            n = len(group.terms)
+            matrix = record[at : at + n * n].reshape(n, n)[::-1, ::-1]
+            groups.append((group.terms, matrix))
+            if not r.recentring.change:
+                np.testing.assert_allclose(matrix, values.matrices[k, group.level], rtol=1e-9)
+        beta = record[place.coefficients : place.coefficients + terms.shape[1]]
+        parts = naive.variance_parts(terms, beta, groups)
+        np.testing.assert_allclose(record[place.sd : place.sd + len(beta)], parts["sd"], rtol=1e-7, atol=1e-7)
+        np.testing.assert_allclose(record[place.explained], parts["explained"][0], rtol=1e-7, atol=1e-9)
+        found = [record[at + i] for at in place.parts for i in (0, 1)]
+        np.testing.assert_allclose(found, parts["random"], rtol=1e-7, atol=1e-9)
+        variance = values.coefficient(equation.residual)
+        np.testing.assert_allclose(1.0 / record[place.precision], variance, rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_reported_predictor_models(name):
+    planned = PLANS[name]
+    _, record, values = after_a_sweep(planned)
+    for predictor, place in zip(planned.model.predictor_models, planned.layout.predictors, strict=True):
+        assert record[place.grand_mean] == values.grand[predictor.variable]
+        for k, part in enumerate(predictor.parts):
+            slopes = record[place.slopes[k] : place.slopes[k] + len(part.predictors)]
+            np.testing.assert_array_equal(slopes, values.slopes[predictor.variable, k])
+            np.testing.assert_allclose(1.0 / record[place.precisions[k]], values.residuals[predictor.variable, k])
