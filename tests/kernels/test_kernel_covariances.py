@@ -5,7 +5,7 @@ import math
 import naive
 import numpy as np
 import pytest
-from rates import ALPHA
+from rates import ALPHA, critical
 from scipy import integrate, stats
 from toys import generator, holed, plan_of, two_level
 
@@ -132,7 +132,9 @@ def test_proposals_have_the_density_that_is_computed_for_them(marks):
 def test_running_moments_are_those_of_numpy():
     d = 3
     memory = np.zeros(p.collapsed_memory_size(d))
-    draws = np.random.default_rng(1).normal(size=(80, d)) @ np.array([[1, 0, 0], [0.5, 2, 0], [0.1, 0.3, 0.5]])
+    draws = np.random.default_rng(1).normal(size=(80, d)) @ np.array(
+        [[1, 0, 0], [0.5, 2, 0], [0.1, 0.3, 0.5]]
+    )
     for theta in draws:
         collapsed.observe(memory, d, theta)
     work = make_work(plan_of(SLOPES, two_level()).plan)
@@ -185,3 +187,26 @@ def test_missing_outcomes_do_not_count():
     planned = plan_of("DATA: t; CLUSTERID: g; FIXED: x z; MISSING: NA; MODEL: y ~ x z | x;", columns)
     count = planned.plan.variances[planned.plan.index[planned.plan.collapsed[0, p.COLLAPSED_VARIANCES] + 1]]
     assert count[p.VARIANCE_COUNT] == np.isfinite(columns["y"]).sum()
+
+
+# ------------------------------------------------------------------ the random walk
+def hits(memory, work, marks, start, target, radius=0.12, count=150_000):
+    """How many walk proposals from one point fall into a box around another."""
+    rng, new, found = generator(5), np.zeros(2), 0
+    for _ in range(count):
+        collapsed.propose_walk(memory, 2, start, new, marks, rng, work)
+        found += abs(new[0] - target[0]) < radius and abs(new[1] - target[1]) < radius
+    return found
+
+
+def test_random_walk_proposals_are_symmetric():
+    """The acceptance ratio has no proposal density: a move and its reverse must be as likely.
+
+    The first parameter is a diagonal element near zero, which the step keeps positive.
+    """
+    memory, work = proposal(2, np.zeros(2), np.array([[0.5, 0.0], [0.45, 0.2]]))
+    here, there, marks = np.array([0.15, 0.0]), np.array([0.5, 0.6]), np.array([1.0, 0.0])
+    forth = hits(memory, work, marks, here, there)
+    back = hits(memory, work, marks, there, here)
+    assert min(forth, back) > 1000
+    assert abs(forth - back) < critical() * math.sqrt(forth + back)

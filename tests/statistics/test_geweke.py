@@ -1,0 +1,158 @@
+"""Geweke tests of whole sweeps for each kind of block, and planted errors that they must catch."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from geweke import Cells, Mixed, Predictor, Responses, p_values
+from rates import ALPHA
+from toys import generator
+
+from mlbayes.plan import plan as p
+
+PRIORS = "c ~ normal(.5, 1); a ~ normal(.5, 1); b ~ normal(.5, 1); s ~ ig(4, 3);"
+COUNT = 2500
+
+
+def design(clusters: int = 8, size: int = 3, level3: bool = False) -> dict:
+    rng = generator(11)
+    n = clusters * size
+    columns = {"g": np.repeat(np.arange(clusters), size), "y": rng.normal(size=n)}
+    if level3:
+        columns["k"] = np.repeat(np.arange(clusters // 2), 2 * size)
+    columns["x"], columns["z"] = rng.normal(size=(2, n))
+    columns["w"] = np.repeat(rng.normal(size=clusters), size)
+    return columns
+
+
+def holed(name: str, share: float = 0.35, **arguments) -> dict:
+    columns = design(**arguments)
+    if name == "b":
+        columns["b"] = (columns["z"] > 0).astype(float)
+    columns[name][generator(12).random(columns[name].size) < share] = np.nan
+    return columns
+
+
+def two_levels():
+    text = "DATA: t; CLUSTERID: g; FIXED: x z; OPTIONS: prior1; MODEL: y ~ 1@c x@a z@b | x; y ~~ y@s; PARAMETERS: "
+    return Mixed(text + PRIORS, design())
+
+
+def three_levels():
+    toy = Mixed(
+        "DATA: t; CLUSTERID: g k; FIXED: x z; OPTIONS: prior1; MODEL: y ~ 1@c x@a z@b | x; y ~~ y@s; PARAMETERS: "
+        + PRIORS,
+        design(clusters=12, level3=True),
+    )
+    toy.quantities = (*Mixed.quantities[:-1], "S_xx 3", "S_11 3", "rho 3", "y")
+    return toy
+
+
+def predictor():
+    text = "DATA: t; CLUSTERID: g; FIXED: w; OPTIONS: prior1; MODEL: y ~ 1@c x@a w@b; y ~~ y@s; PARAMETERS: "
+    return Predictor(text + PRIORS, holed("x", clusters=10))
+
+
+def cells():
+    return Cells("DATA: t; MODEL: y ~ 1@c x@a x^2@b; y ~~ y@s; PARAMETERS: " + PRIORS, holed("x"))
+
+
+def responses():
+    text = "DATA: t; ORDINAL: b; FIXED: z; MODEL: y ~ 1@c b@a z@d; y ~~ y@s; PARAMETERS: "
+    return Responses(text + PRIORS.replace("b ~", "d ~"), holed("b"))
+
+
+TOYS = {f.__name__: f for f in (two_levels, three_levels, predictor, cells, responses)}
+
+
+@pytest.mark.parametrize("name", TOYS)
+def test_sweeps_leave_the_joint_distribution_alone(name):
+    found = p_values(TOYS[name](), COUNT)
+    assert min(found.values()) > ALPHA, found
+
+
+# ------------------------------------------------------------------ planted errors
+def caught(toy, rounds: int = 3, **mutation) -> bool:
+    found = p_values(toy, COUNT, rounds=rounds, **mutation)
+    return min(found.values()) < ALPHA
+
+
+def without(toy, *codes: int) -> p.Plan:
+    """The plan without some kinds of steps, so that an error in another is not healed."""
+    keep = ~np.isin(toy.plan.steps[:, 0], codes)
+    return toy.plan._replace(steps=np.ascontiguousarray(toy.plan.steps[keep]))
+
+
+def test_degrees_of_freedom_of_the_conjugate_draw_are_caught():
+    toy = two_levels()
+    plan = without(toy, p.STEP_COLLAPSED, p.STEP_INTERWEAVE)
+    groups = plan.groups.copy()
+    groups[0, p.GROUP_DF] = toy.planned.store.size
+    assert caught(toy, plan=plan._replace(groups=groups), extra=(4.0, 1.0), rounds=6)
+
+
+@pytest.mark.slow
+def test_shape_of_the_variance_draw_is_caught():
+    toy = two_levels()
+    variances = toy.plan.variances.copy()
+    variances[0, p.VARIANCE_COUNT] -= 2
+    plan = without(toy, p.STEP_COLLAPSED)._replace(variances=variances)
+    assert caught(toy, plan=plan, rounds=6)
+
+
+@pytest.mark.slow
+def test_missing_jacobian_in_the_collapsed_step_is_caught():
+    """The density of the variance instead of that of its logarithm: one power too many."""
+    toy = two_levels()
+    plan = without(toy, p.STEP_VARIANCE)
+    shape, scale = 4.0, 3.0
+    extra = (shape + 1.0, scale)
+    variances = plan.variances.copy()
+    variances[0, p.VARIANCE_PRIOR] = toy.planned.store.size
+    assert caught(toy, plan=plan._replace(variances=variances), extra=extra, sweeps=20)
+
+
+def test_unfolded_collapsed_steps_without_other_steps_are_right():
+    """The same cut plan without the error passes."""
+    toy = two_levels()
+    found = p_values(toy, COUNT, plan=without(toy, p.STEP_VARIANCE, p.STEP_CONJUGATE, p.STEP_INTERWEAVE))
+    assert min(found.values()) > ALPHA, found
+
+
+@pytest.mark.parametrize("learned", [0.0, 1.0])
+def test_random_walks_of_the_collapsed_step_are_right(learned):
+    """The fall-backs after burn-in: without a learned proposal, and where independence proposals fail."""
+    toy = two_levels()
+    row = toy.plan.collapsed[0]
+    d, memory = row[p.COLLAPSED_SIZE], toy.planned.store[row[p.COLLAPSED_MEMORY] :]
+    memory[0], memory[4] = learned, 1.0
+    factor = 0.3 * np.eye(d)
+    factor[2, 0] = factor[1, 0] = 0.3  # correlated
+    memory[p.COLLAPSED_HEAD + d : p.COLLAPSED_HEAD + d + d * d] = factor.ravel()
+    plan = without(toy, p.STEP_VARIANCE, p.STEP_CONJUGATE, p.STEP_INTERWEAVE)
+    found = p_values(toy, COUNT, plan=plan, sweeps=8)
+    assert min(found.values()) > ALPHA, found
+
+
+def test_interweaving_alone_is_right():
+    toy = two_levels()
+    found = p_values(toy, COUNT, plan=without(toy, p.STEP_COLLAPSED, p.STEP_CONJUGATE))
+    assert min(found.values()) > ALPHA, found
+
+
+def test_wrong_sign_in_a_map_is_caught():
+    toy = predictor()
+    maps = toy.plan.maps.copy()
+    row = toy.plan.tiers[toy.plan.blocks[0, p.BLOCK_FIRST] + 1]  # the latent means
+    assert maps[row[p.TIER_MAPS], p.MAP_KIND] in (p.MAP_ONE, p.MAP_MINUS)
+    kind = maps[row[p.TIER_MAPS], p.MAP_KIND]
+    maps[row[p.TIER_MAPS], p.MAP_KIND] = p.MAP_MINUS if kind == p.MAP_ONE else p.MAP_ONE
+    assert caught(toy, plan=toy.plan._replace(maps=maps))
+
+
+def test_wrong_precision_in_a_mix_is_caught():
+    toy = predictor()
+    mixes = toy.plan.mixes.copy()
+    tier = toy.plan.tiers[toy.plan.blocks[0, p.BLOCK_FIRST]]
+    mixes[tier[p.TIER_MIXES] : tier[p.TIER_MIXES_END], p.MIX_PRECISION] = toy.planned.store.size
+    assert caught(toy, plan=toy.plan._replace(mixes=mixes), extra=(1.0,))
