@@ -1,0 +1,59 @@
+"""What the manual says can be run is planned; what it says cannot is refused, with its place."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
+from modelling import built  # noqa: E402
+
+from mlbayes.plan.choose import make_plan  # noqa: E402
+from mlbayes.problems import ProblemError, ProblemKind  # noqa: E402
+
+TWO, THREE = "CLUSTERID: pupil;", "CLUSTERID: pupil school;"
+RUNS = [
+    "MODEL: y ~ z x;",
+    TWO + "MODEL: y ~ z x x*w | z;",
+    THREE + "MODEL: y ~ z w v | z; m ~ z;",
+    TWO + "MODEL: y ~ x x.mean;",
+    "ORDINAL: b; MODEL: y ~ x b;",
+    "ORDINAL: o; FIXED: o; MODEL: y ~ x o;",
+    "NOMINAL: g; FIXED: g; MODEL: y ~ x g;",
+    "NOMINAL: g; MODEL: y ~ z g;",
+    "COUNT: c; FIXED: c; MODEL: y ~ x c;",
+    "OPTIONS: joint; MODEL: y ~ x z;",
+    "MODEL: y ~ x@l1 (x^2)@l2; PARAMETERS: d = l1 * l2; l1 ~ normal(0, 4); WALDTEST: l1 = 0;",
+    "OPTIONS: savelatent saveresidual savepredicted mcse; MODEL: y ~ x; NIMPS: 2; SAVE: stacked = a.csv;",
+]
+REFUSED = [
+    "ORDINAL: b; MODEL: b ~ z;",
+    "NOMINAL: g; MODEL: g ~ z;",
+    "COUNT: c; MODEL: c ~ z;",
+    "ORDINAL: b; MODEL: logit(b) ~ z;",
+    "MODEL: yjt(y) ~ z;",
+    "MODEL: y ~ z; var(y) ~ z;",
+    TWO + "MODEL: y ~ z; OPTIONS: hev;",
+    "MODEL: y ~ z; OPTIONS: use_phantom;",
+    "LATENT: f; MODEL: f -> y z m;",
+    "MODEL: y ~ z; m ~ z; y ~~ m;",
+    TWO + "TIMEID: t; MODEL: y ~ y.lag;",
+    "WEIGHT: o; MODEL: y ~ z;",
+    "FCS: y x z;",
+    "BYGROUP: b; MODEL: y ~ z;",
+    TWO + "RANDOMEFFECT: u = y | 1 [pupil]; MODEL: y ~ z; m ~ z;",
+    "ORDINAL: o; MODEL: y ~ x o;",
+]
+
+
+@pytest.mark.parametrize("script", RUNS)
+def test_what_can_be_run(script):
+    make_plan(built(script))
+
+
+@pytest.mark.parametrize("script", REFUSED)
+def test_what_cannot_be_run_yet(script):
+    with pytest.raises(ProblemError) as caught:
+        make_plan(built(script))
+    assert {problem.kind for problem in caught.value.problems} == {ProblemKind.UNSUPPORTED}
+    assert all(problem.span is not None for problem in caught.value.problems)
