@@ -26,7 +26,7 @@ def equation_draws(records: Array, r: OutcomeRegression, place: EquationLayout) 
         random.append(RandomDraws(matrix[:, :, ::-1, ::-1], records[:, :, parts], records[:, :, parts + 1]))
     return EquationDraws(
         coefficients=records[:, :, place.coefficients : place.coefficients + k],
-        residual=1.0 / records[:, :, place.precision],
+        residual=records[:, :, place.variance],
         sd=records[:, :, place.sd : place.sd + k],
         explained=records[:, :, place.explained],
         random=tuple(random),
@@ -42,9 +42,25 @@ def predictor_draws(records: Array, sizes: list[int], place: PredictorLayout) ->
     return PredictorDraws(records[:, :, place.grand_mean], tuple(parts))
 
 
-def parameter_draws(planned: PlannedModel, equations: list[EquationDraws]) -> dict[str, Array]:
-    """Draws by the names of parameters."""
+def correlation_draws(planned: PlannedModel, records: Array) -> dict[str, Array]:
+    """Residual correlations by the names of their parameters."""
     found: dict[str, Array] = {}
+    matrices = zip(planned.model.covariances, planned.layout.residual_covariances, strict=True)
+    for block, place in matrices:
+        m = len(block.members)
+        for i in range(m):
+            for j in range(i):
+                name = block.correlations.get((j, i), f"Cor({block.members[j]},{block.members[i]})")
+                scale = records[:, :, place + i * (m + 1)] * records[:, :, place + j * (m + 1)]
+                found[name] = records[:, :, place + i * m + j] / np.sqrt(scale)
+    return found
+
+
+def parameter_draws(
+    planned: PlannedModel, equations: list[EquationDraws], correlations: dict[str, Array]
+) -> dict[str, Array]:
+    """Draws by the names of parameters."""
+    found = dict(correlations)
     for r, draws in zip(planned.regressions.outcomes, equations, strict=True):
         for t, term in enumerate(r.equation.terms):
             found.setdefault(term.coefficient, draws.coefficients[:, :, t])

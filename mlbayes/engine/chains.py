@@ -10,7 +10,13 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from mlbayes.engine.assemble import equation_draws, moderator_draws, parameter_draws, predictor_draws
+from mlbayes.engine.assemble import (
+    correlation_draws,
+    equation_draws,
+    moderator_draws,
+    parameter_draws,
+    predictor_draws,
+)
 from mlbayes.engine.joint import full_conditionals
 from mlbayes.engine.monitor import Monitor, average, collect, monitored_draws
 from mlbayes.engine.state import State
@@ -240,7 +246,7 @@ def gather(planned: PlannedModel, chains: list[Chain]) -> Draws:
         chains=settings.chains,
         equations=tuple(equations),
         predictors=tuple(predictors),
-        parameters=parameter_draws(planned, equations),
+        parameters=parameter_draws(planned, equations, correlation_draws(planned, records)),
         monitors=collect(monitors),
         moderators=moderators,
         acceptance=_acceptances(planned, chains),

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from mlbayes.engine.jit import kernel
 from mlbayes.engine.linalg import cholesky, packed, solve_lower
 from mlbayes.engine.vectors import (
-    add_product,
     add_scaled,
+    add_scaled_product,
     clear,
     copy,
     multiply,
@@ -36,9 +36,9 @@ from mlbayes.plan.plan import (
     CHUNK,
     MAP_COLUMN,
     MAP_KIND,
-    MAP_MINUS,
     MAP_OFFSET,
     MAP_SCALAR,
+    MAP_SCALE,
     MAP_SLOT,
     MAP_VECTOR,
     MIX_COLUMN,
@@ -89,13 +89,12 @@ def load_cross(plan: Plan, store: NDArray, tier: NDArray, start: int, count: int
 
 
 @kernel
-def map_factor(kind: int, offset: int, store: NDArray) -> float:
-    """The scalar of a map entry that is not a vector."""
-    if kind == MAP_SCALAR:
-        return store[offset]
-    if kind == MAP_MINUS:
-        return -1.0
-    return 1.0
+def map_factor(entry: NDArray, store: NDArray) -> float:
+    """The scalar part of a map entry."""
+    scale = store[entry[MAP_SCALE]]
+    if entry[MAP_KIND] == MAP_SCALAR:
+        return scale * store[entry[MAP_OFFSET]]
+    return scale
 
 
 @kernel
@@ -112,13 +111,14 @@ def transfer_and_precision(
         slot = entry[MAP_SLOT]
         column = entry[MAP_COLUMN]
         offset = entry[MAP_OFFSET] + start
+        scale = map_factor(entry, store)
         for j in range(width):
             target = work.transfer[slot * width + j]
+            source = work.cross[packed(column, j)]
             if entry[MAP_KIND] == MAP_VECTOR:
-                add_product(target, work.cross[packed(column, j)], store[offset : offset + count], count)
+                add_scaled_product(target, source, store[offset : offset + count], scale, count)
             else:
-                s = map_factor(entry[MAP_KIND], entry[MAP_OFFSET], store)
-                add_scaled(target, work.cross[packed(column, j)], s, count)
+                add_scaled(target, source, scale, count)
     for k in range(slots * (slots + 1) // 2):
         clear(work.factor[k], count)
     for e in range(tier[TIER_MAPS], tier[TIER_MAPS_END]):
@@ -126,13 +126,14 @@ def transfer_and_precision(
         slot = entry[MAP_SLOT]
         column = entry[MAP_COLUMN]
         offset = entry[MAP_OFFSET] + start
+        scale = map_factor(entry, store)
         for other in range(slot, slots):
             target = work.factor[packed(other, slot)]
             source = work.transfer[other * width + column]
             if entry[MAP_KIND] == MAP_VECTOR:
-                add_product(target, source, store[offset : offset + count], count)
+                add_scaled_product(target, source, store[offset : offset + count], scale, count)
             else:
-                add_scaled(target, source, map_factor(entry[MAP_KIND], entry[MAP_OFFSET], store), count)
+                add_scaled(target, source, scale, count)
     for slot in range(slots):
         prior = plan.index[tier[TIER_PRIOR] + slot]
         target = work.factor[packed(slot, slot)]

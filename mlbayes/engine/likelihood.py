@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mlbayes.engine.state import State
 from mlbayes.plan.polynomial import Polynomial
-from mlbayes.plan.regressions import OutcomeRegression
+from mlbayes.plan.regressions import OutcomeRegression, ResidualCovariance
 
 Vector = NDArray[np.float64]
 LOG_2PI = float(np.log(2.0 * np.pi))
@@ -22,19 +22,35 @@ def conditional_likelihood(state: State) -> Vector:
     hierarchy = state.model.hierarchy
     top = hierarchy.levels
     total = np.zeros(hierarchy.units[top - 1])
+    for c in state.planned.regressions.covariances:
+        level = state.planned.regressions.outcomes[c.members[0]].equation.level
+        total += sums(_correlated(state, c), hierarchy.ancestors(level, top), total.size)
     for k, r in enumerate(state.planned.regressions.outcomes):
+        if r.covariance:
+            continue
         variance = state.variance(r)
         values = -0.5 * (LOG_2PI + np.log(variance) + state.residual(k) ** 2 / variance)
         total += np.bincount(hierarchy.ancestors(r.equation.level, top), values, total.size)
     return total
 
 
+def _correlated(state: State, c: ResidualCovariance) -> Vector:
+    """Log density of the correlated residuals of several equations, one for each unit."""
+    root = np.linalg.cholesky(state.residual_covariance(c))
+    z = np.linalg.solve(root, np.stack([state.residual(k) for k in c.members]))
+    return -0.5 * (len(c.members) * LOG_2PI + (z * z).sum(axis=0)) - np.log(np.diag(root)).sum()
+
+
 def marginal_likelihood(state: State) -> Vector:
     """The same with random effects integrated out."""
     hierarchy = state.model.hierarchy
     total = np.zeros(hierarchy.units[hierarchy.levels - 1])
+    for c in state.planned.regressions.covariances:
+        level = state.planned.regressions.outcomes[c.members[0]].equation.level
+        total += sums(_correlated(state, c), hierarchy.ancestors(level, hierarchy.levels), total.size)
     for r in state.planned.regressions.outcomes:
-        total += _marginal(state, r)
+        if not r.covariance:
+            total += _marginal(state, r)
     return total
 
 

@@ -112,7 +112,10 @@ class Monitor:
         self.draws = 0
         self.conditional = LikelihoodSums()
         self.marginal = LikelihoodSums()
-        self.has_random = any(equation.random for equation in self.model.equations)
+        correlated = {name for block in self.model.covariances for name in block.members}
+        random = [equation for equation in self.model.equations if equation.random]
+        # random effects of correlated outcomes are not integrated out, so there is no marginal likelihood then
+        self.has_random = bool(random) and not any(equation.outcome in correlated for equation in random)
         self.summaries: dict[str, Vector] = {}
         self.correlations: dict[tuple[int, str, str], list[float]] = {}
         keywords = {keyword for keyword, _ in self.model.settings.saves}

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from mlbayes.model.model import Centring, Kind, Role
 from mlbayes.plan.choose import PlannedModel
 from mlbayes.plan.polynomial import TOP, Atom, Polynomial
-from mlbayes.plan.regressions import OutcomeRegression
+from mlbayes.plan.regressions import OutcomeRegression, ResidualCovariance
 from mlbayes.results.draws import Snapshot
 
 Vector = NDArray[np.float64]
@@ -56,7 +56,18 @@ class State:
 
     def variance(self, r: OutcomeRegression) -> float:
         """Residual variance of an equation."""
-        return float(1.0 / self.store[r.precision])
+        if not r.covariance:
+            return float(1.0 / self.store[r.precision])
+        c = next(c for c in self.planned.regressions.covariances if c.name == r.covariance)
+        i = c.members.index(r.number)
+        return float(np.diag(self.residual_covariance(c))[i])
+
+    def residual_covariance(self, c: ResidualCovariance) -> Vector:
+        """A residual covariance matrix of several equations."""
+        m = len(c.members)
+        factor = np.zeros((m, m))
+        factor[np.tril_indices(m)] = self.store[c.factor : c.factor + m * (m + 1) // 2]
+        return factor @ factor.T
 
     def _impute(self, r: OutcomeRegression, fitted: Vector, rng: Generator) -> None:
         cells = np.flatnonzero(~r.active)
@@ -98,7 +109,7 @@ class State:
         options = self.model.settings.options
         added: dict[str, Vector] = {}
         if "savelatent" in options:
-            added |= self._random_effects() | self._responses() | self._means()
+            added |= self._latents() | self._random_effects() | self._responses() | self._means()
         outcomes = self.planned.regressions.outcomes
         for wanted, suffix in (("saveresidual", "residual"), ("savepredicted", "predicted")):
             if wanted not in options:
@@ -107,6 +118,13 @@ class State:
                 column = self.residual(k) if suffix == "residual" else self.fitted[k]
                 added[f"{r.equation.outcome}.{suffix}"] = column[hierarchy.ancestors(1, r.equation.level)]
         return Snapshot(values, added)
+
+    def _latents(self) -> dict[str, Vector]:
+        return {
+            f"{name}.latent": self.value(name)[self.model.hierarchy.ancestors(1, variable.level)]
+            for name, variable in self.model.variables.items()
+            if variable.role is Role.LATENT and any(e.outcome == name for e in self.model.equations)
+        }
 
     def _random_effects(self) -> dict[str, Vector]:
         added = {}

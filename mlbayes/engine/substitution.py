@@ -13,7 +13,7 @@ from mlbayes.engine.elimination import map_factor, top_system
 from mlbayes.engine.jit import kernel
 from mlbayes.engine.linalg import cholesky, packed, solve_lower, solve_upper
 from mlbayes.engine.random import interval_normal
-from mlbayes.engine.vectors import add_product, add_scaled, clear, copy, subtract_product, triple_dot
+from mlbayes.engine.vectors import add_scaled, add_scaled_product, clear, copy, subtract_product, triple_dot
 from mlbayes.plan.plan import (
     BLOCK_BOUNDS,
     BLOCK_COLUMNS,
@@ -147,9 +147,10 @@ def add_effects(plan: Plan, store: NDArray, tier: NDArray) -> None:
         effects = store[offset : offset + units]
         if entry[MAP_KIND] == MAP_VECTOR:
             offset = entry[MAP_OFFSET]
-            add_product(target, effects, store[offset : offset + units], units)
+            scale = map_factor(entry, store)
+            add_scaled_product(target, effects, store[offset : offset + units], scale, units)
         else:
-            add_scaled(target, effects, map_factor(entry[MAP_KIND], entry[MAP_OFFSET], store), units)
+            add_scaled(target, effects, map_factor(entry, store), units)
 
 
 @kernel

@@ -12,6 +12,7 @@ from mlbayes.engine.steps.cells import draw_cells
 from mlbayes.engine.steps.collapsed import draw_collapsed
 from mlbayes.engine.steps.covariances import draw_conjugate, draw_interweaving, report_covariance
 from mlbayes.engine.steps.explain import explain, moments
+from mlbayes.engine.steps.residual_covariances import draw_wishart
 from mlbayes.engine.steps.responses import draw_responses
 from mlbayes.engine.steps.variances import draw_variance
 from mlbayes.engine.substitution import draw_down, draw_top
@@ -29,6 +30,7 @@ from mlbayes.plan.plan import (
     STEP_PROGRAM,
     STEP_RESPONSES,
     STEP_VARIANCE,
+    STEP_WISHART,
     Plan,
     Work,
 )
@@ -76,6 +78,8 @@ def run_step(
         explain(plan, store, a)
     elif code == STEP_MOMENTS:
         moments(store, a, b, step[3])
+    elif code == STEP_WISHART:
+        return draw_wishart(plan, store, a, b, rng, work)
     return True
 
 

@@ -36,6 +36,13 @@ def add_product(t: NDArray, a: NDArray, b: NDArray, n: int) -> None:
 
 
 @kernel
+def add_scaled_product(t: NDArray, a: NDArray, b: NDArray, s: float, n: int) -> None:
+    """T += s a b."""
+    for i in range(n):
+        t[i] += s * a[i] * b[i]
+
+
+@kernel
 def subtract_product(t: NDArray, a: NDArray, b: NDArray, n: int) -> None:
     """T -= a b."""
     for i in range(n):

@@ -10,7 +10,7 @@ def make_work(plan: Plan) -> Work:
     """Allocate the scratch arrays that a plan needs."""
     widths = [1, *plan.tiers[:, p.TIER_WIDTH], *plan.blocks[:, p.BLOCK_WIDTH]]
     slots = [1, *plan.tiers[:, p.TIER_SLOTS]]
-    sizes = [1, *plan.groups[:, p.GROUP_SIZE]]
+    sizes = [1, *plan.groups[:, p.GROUP_SIZE], *plan.covariances[:, p.COVARIANCE_SIZE]]
     width, most = int(max(widths)), int(max(slots))
     transfer = max([1, *(plan.tiers[:, p.TIER_SLOTS] * plan.tiers[:, p.TIER_WIDTH])])
     units = int(max([1, *plan.sets[:, p.SET_UNITS]]))
@@ -21,7 +21,8 @@ def make_work(plan: Plan) -> Work:
         count = block[p.BLOCK_ENTRIES_END] - block[p.BLOCK_ENTRIES] + (groups * (groups + 1) // 2).sum()
         entries = max(entries, int(count))
     unknowns = [1, *plan.blocks[:, p.BLOCK_UNKNOWNS], *plan.collapsed[:, p.COLLAPSED_SIZE]]
-    dense = max(int(max(unknowns)), entries)
+    largest = int(max(sizes))
+    dense = max(int(max(unknowns)), entries, largest * (largest + 1) // 2)
     interweaves = bool((plan.steps[:, 0] == p.STEP_INTERWEAVE).any())
     return Work(
         cross=np.zeros((width * (width + 1) // 2, CHUNK)),
@@ -32,5 +33,5 @@ def make_work(plan: Plan) -> Work:
         vectors=np.zeros((8, dense + 1)),
         gathered=np.zeros((gathered, units if interweaves else 1)),
         entries=np.zeros((entries, 4), dtype=np.int64),
-        small=np.zeros((6, int(max(sizes)), int(max(sizes)))),
+        small=np.zeros((6, largest, largest)),
     )

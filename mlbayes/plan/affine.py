@@ -1,7 +1,6 @@
 """A block of unknowns that enter their equations affinely, compiled to tiers, columns and cross products.
 
-The engine's elimination draws such a block jointly (mlbayes.engine.elimination).  Unknowns with the same
-factor in every equation (a coefficient and its random effects, say) share a column.
+The engine's elimination draws such a block jointly (mlbayes.engine.elimination).
 """
 
 from __future__ import annotations
@@ -13,11 +12,12 @@ import numpy as np
 from mlbayes.plan import plan as p
 from mlbayes.plan.block_tables import BlockTables, Tier, tier_of
 from mlbayes.plan.builder import UnitSet
+from mlbayes.plan.columns import Columns
 from mlbayes.plan.cross import CrossProducts
 from mlbayes.plan.evaluator import Evaluator, Value
 from mlbayes.plan.polynomial import TOP, Atom, Polynomial
 from mlbayes.plan.symbols import Symbols
-from mlbayes.plan.unknowns import EffectGroup, Mask, Residual, TopUnknown, Unknown
+from mlbayes.plan.unknowns import Coupling, EffectGroup, Mask, Residual, TopUnknown, Unknown
 
 
 class AffineBlock:
@@ -30,6 +30,7 @@ class AffineBlock:
         tops: Sequence[TopUnknown],
         residuals: Sequence[Residual],
         groups: Sequence[EffectGroup] = (),
+        couplings: Sequence[Coupling] = (),
     ) -> None:
         self.symbols = symbols
         self.builder = symbols.builder
@@ -37,40 +38,20 @@ class AffineBlock:
         self.tops = list(tops)
         self.residuals = list(residuals)
         self.groups = list(groups)
-        self.column_of: dict[Atom, tuple[int, float]] = {}
-        self.columns: list[dict[int, Polynomial]] = []
+        self.couplings = list(couplings)
         self.tiers: list[Tier] = []
         self.number = -1
         self.group_rows: list[int] = []
         self.values = -1
-        self._find_columns()
-
-    # ------------------------------------------------------------------ columns
-    def _all_atoms(self) -> list[Atom]:
-        tops = [top.atom for top in self.tops]
-        return tops + [unknown.atom for unknown in self.unknowns]
-
-    def _find_columns(self) -> None:
-        """Give every unknown a column; the last one is the constant."""
-        atoms = self._all_atoms()
+        atoms = [top.atom for top in self.tops] + [unknown.atom for unknown in self.unknowns]
         self.parts = [residual.polynomial.by_unknown(atoms) for residual in self.residuals]
-        for atom in atoms:
-            if atom in self.column_of:
-                continue
-            column = {e: -part[atom] for e, part in enumerate(self.parts) if atom in part}
-            opposite = {e: -polynomial for e, polynomial in column.items()}
-            if column in self.columns:
-                self.column_of[atom] = self.columns.index(column), 1.0
-            elif opposite in self.columns:
-                self.column_of[atom] = self.columns.index(opposite), -1.0
-            else:
-                self.column_of[atom] = len(self.columns), 1.0
-                self.columns.append(column)
-        self.constant = len(self.columns)
-        self.columns.append({e: self._constant_part(e, False) for e in range(len(self.residuals))})
+        found = Columns(atoms, self.parts)
+        self.uses = found.uses
+        self.constant = len(found.columns)
+        self.columns = [*found.columns, dict(enumerate(map(self._constant_part, range(len(self.residuals)))))]
 
-    def _constant_part(self, e: int, at_cells: bool) -> Polynomial:
-        """What is free of unknowns; away from the cells their variable is known, masked ones have an observed part."""
+    def _constant_part(self, e: int, at_cells: bool = False) -> Polynomial:
+        """What is free of unknowns; where their variable is known, unknowns have an observed value."""
         part = self.parts[e].get(None, Polynomial())
         for unknown in self.unknowns:
             factor = self.parts[e].get(unknown.atom)
@@ -78,9 +59,23 @@ class AffineBlock:
                 continue
             if unknown.cells and not at_cells:
                 part = part + factor * Polynomial.of(unknown.atom)
-            elif unknown.mask is not None and not unknown.cells and not unknown.mask.all():
+            elif unknown.masked and (not unknown.cells or self._partial(unknown)):
                 part = part + factor * Polynomial.of(self.symbols.observed(unknown.atom.name))
         return part
+
+    def _cells(self) -> list[Unknown]:
+        return [unknown for unknown in self.unknowns if unknown.cells]
+
+    def _cell_rows(self) -> Mask:
+        """Rows on which any of the cells is unknown."""
+        rows = np.zeros(self.symbols.units(1), dtype=np.bool_)
+        for unknown in self._cells():
+            rows |= True if unknown.mask is None else unknown.mask
+        return rows
+
+    def _partial(self, unknown: Unknown) -> bool:
+        """Is a variable of the cells known on some of their rows."""
+        return unknown.mask is not None and bool((self._cell_rows() & ~unknown.mask).any())
 
     # ------------------------------------------------------------------ tiers
     def prepare(self) -> None:
@@ -88,9 +83,15 @@ class AffineBlock:
         first = self.builder.count("program")
         self._make_tiers()
         late: list[CrossProducts] = []
-        for e, residual in enumerate(self.residuals):
-            self._mix_cells(e, residual)
-            late.append(self._mix_units(e, residual))
+        pairs = [(e, e, residual.precision) for e, residual in enumerate(self.residuals)]
+        pairs += [(c.first, c.second, c.precision) for c in self.couplings]
+        for e, f, precision in pairs:
+            self._mix_cells(e, f, precision)
+            products = self._mix_units(e, f, precision)
+            if products is not None:
+                late.append(products)
+        tables = BlockTables(self)
+        self._sync_bounded(tables.values)
         self.builder.step_program(first)
         for products in late:
             if products.rows is not None:
@@ -101,8 +102,13 @@ class AffineBlock:
                 self.builder.add("fills", fill)
         if self.builder.count("fills") > fills:
             self.builder.step(p.STEP_FILLS, fills, self.builder.count("fills"))
-        tables = BlockTables(self.builder, self.column_of, self.constant, self.tiers, self.tops, self.groups)
         self.number, self.group_rows, self.values = tables.number, tables.group_rows, tables.values
+
+    def _sync_bounded(self, values: int) -> None:
+        """Draws within bounds start from the current values, which another step may have changed."""
+        if any(top.bounds for top in self.tops):
+            for i, top in enumerate(self.tops):
+                self.builder.instruct(p.OP_COPY, values + i, 1, self.symbols.offset(top.atom))
 
     def _make_tiers(self) -> None:
         """Tiers from the lowest level upward: cells, then clusters (a single one in a model without clusters)."""
@@ -113,22 +119,20 @@ class AffineBlock:
         for level in sorted(levels, reverse=True):
             above = chain[0] if chain else None
             if level > hierarchy.levels:
-                units, own = 1, TOP
-                parents = None
-            else:
-                units, own = hierarchy.units[level - 1], level
-                parents = None
-                if above is not None and above.level != TOP:
-                    parents = hierarchy.ancestors(level, above.level)
-            chain.insert(0, self.builder.unit_set(own, units, above, parents))
+                if not chain:
+                    chain.insert(0, self.builder.unit_set(TOP, 1, None, None))
+                continue
+            parents = None
+            if above is not None and above.level != TOP:
+                parents = hierarchy.ancestors(level, above.level)
+            chain.insert(0, self.builder.unit_set(level, hierarchy.units[level - 1], above, parents))
         self.tiers = [Tier(units) for units in chain]
         for unknown in self.unknowns:
             if not unknown.cells:
                 tier_of(self.tiers, unknown.atom.level).unknowns.append(unknown)
-        cells = [unknown for unknown in self.unknowns if unknown.cells]
+        cells = self._cells()
         if cells:
-            assert cells[0].mask is not None
-            members = np.flatnonzero(cells[0].mask)
+            members = np.flatnonzero(self._cell_rows())
             base = self.tiers[0].units
             parents = np.zeros(members.size, np.int64)
             if base.level != TOP:
@@ -136,62 +140,66 @@ class AffineBlock:
             units_set = self.builder.unit_set(1, members.size, base, parents, members)
             self.tiers.insert(0, Tier(units_set, cells))
 
-    def _cell_rows(self) -> Mask | None:
-        tier = self.tiers[0]
-        if tier.units.members is None:
-            return None
-        rows = np.zeros(self.symbols.units(1), dtype=np.bool_)
-        rows[tier.units.members] = True
-        return rows
+    # ------------------------------------------------------------------ cross products
+    def _pairs(self, e: int, f: int, left: list[int], right: list[int]) -> list[tuple[int, int]]:
+        """Positions of columns whose product counts: each pair once within an equation, all between two."""
+        squares = self.residuals[e].squares
+        pairs = [(i, j) for i in range(len(left)) for j in range(len(right)) if e != f or j <= i]
+        return [(i, j) for i, j in pairs if squares or not left[i] == right[j] == self.constant]
 
-    def _mix_units(self, e: int, residual: Residual) -> CrossProducts:
-        """Cross products of an equation summed within the clusters of its tier."""
+    def _mix_units(self, e: int, f: int, precision: int) -> CrossProducts | None:
+        """Cross products of two equations (or one with itself) summed within the clusters of their tier."""
+        residual = self.residuals[e]
         tier = tier_of(self.tiers, max(residual.level, 2))
-        active = residual.active
-        cells = self._cell_rows()
-        if residual.level == 1 and cells is not None:
-            active = active & ~cells
-        # away from the cells their variable is known: a column counts there only if something else has it too
-        cell_atoms = {unknown.atom for unknown in self.unknowns if unknown.cells}
-        shared = {self.column_of[atom][0] for atom in self._all_atoms() if atom not in cell_atoms}
-        own_cells = {self.column_of[atom][0] for atom in cell_atoms} - shared
-        used = [c for c, column in enumerate(self.columns) if e in column and c not in own_cells]
-        products = CrossProducts(
-            self.symbols, tier.units, residual.level, active, [self.columns[c][e] for c in used]
-        )
-        for i, a in enumerate(used):
-            for j, b in enumerate(used[: i + 1]):
-                if a == b == self.constant and not residual.squares:
-                    continue
-                cross = products.cross(i, j)
-                if cross is not None:
-                    tier.crosses.append((a, b, cross.offset, residual.precision))
+        active = residual.active & self.residuals[f].active
+        if residual.level == 1:
+            active = active & ~self._cell_rows()
+        if not active.any():
+            return None
+        only_cells = self._only_cells()
+        left = [c for c, column in enumerate(self.columns) if e in column and c not in only_cells]
+        right = [c for c, column in enumerate(self.columns) if f in column and c not in only_cells]
+        polynomials = [self.columns[c][e] for c in left] + [self.columns[c][f] for c in right]
+        products = CrossProducts(self.symbols, tier.units, residual.level, active, polynomials)
+        for i, j in self._pairs(e, f, left, right):
+            cross = products.cross(i, len(left) + j)
+            if cross is not None:
+                tier.add_cross(left[i], right[j], cross.offset, precision, e != f)
         return products
 
-    def _mix_cells(self, e: int, residual: Residual) -> None:
-        """Cross products of an equation at each missing cell."""
-        cells = self._cell_rows()
-        if residual.level != 1 or cells is None:
-            return
+    def _only_cells(self) -> set[int]:
+        """Columns that only cells have; away from the cells their variable is known."""
+        cells = {use.column for unknown in self._cells() for use in self.uses[unknown.atom]}
+        atoms = {unknown.atom for unknown in self._cells()}
+        others = {use.column for atom, uses in self.uses.items() if atom not in atoms for use in uses}
+        return cells - others
+
+    def _mix_cells(self, e: int, f: int, precision: int) -> None:
+        """Cross products of two equations at the rows of the cells."""
         tier = self.tiers[0]
         members = tier.units.members
-        active = residual.active[members].astype(np.float64)
+        if self.residuals[e].level != 1 or members is None:
+            return
+        active = (self.residuals[e].active & self.residuals[f].active)[members].astype(np.float64)
         if not active.any():
             return
-        factor = None if active.all() else active
         evaluator = Evaluator(self.symbols, tier.units)
+        left, values = self._cell_values(evaluator, e, active)
+        right, others = (left, values) if e == f else self._cell_values(evaluator, f, active)
+        for i, j in self._pairs(e, f, left, right):
+            offset = self._product(values[i], others[j], tier.units.units)
+            if offset >= 0:
+                tier.add_cross(left[i], right[j], offset, precision, e != f)
+
+    def _cell_values(self, evaluator: Evaluator, e: int, active: np.ndarray) -> tuple[list[int], list[Value]]:
+        """Columns of an equation with their values at the rows of the cells."""
+        factor = None if active.all() else active
         used = [c for c, column in enumerate(self.columns) if e in column]
-        values: list[Value] = []
+        values = []
         for c in used:
             polynomial = self._constant_part(e, True) if c == self.constant else self.columns[c][e]
             values.append(evaluator.evaluate(polynomial, factor))
-        for i, a in enumerate(used):
-            for j, b in enumerate(used[: i + 1]):
-                if a == b == self.constant and not residual.squares:
-                    continue
-                offset = self._product(values[i], values[j], tier.units.units)
-                if offset >= 0:
-                    tier.crosses.append((a, b, offset, residual.precision))
+        return used, values
 
     def _product(self, a: Value, b: Value, n: int) -> int:
         """Offset of the product of two values at the cells; -1 when it is zero."""
@@ -224,27 +232,34 @@ class AffineBlock:
 
     def publish_values(self) -> None:
         """Write instructions that put drawn cells, means and masked values where other steps look for them."""
-        builder = self.builder
         for unknown in self.unknowns:
-            if unknown.group is not None:
-                continue
-            tier, source = self.effect_offset(unknown.atom)
-            target = self.symbols.offset(unknown.atom)
-            n = tier.units.units
-            if unknown.cells:
-                assert tier.units.members is not None
-                builder.instruct(p.OP_SCATTER, source, n, target, builder.indices(tier.units.members))
-            elif unknown.mask is None or unknown.mask.all():
-                builder.instruct(p.OP_COPY, target, n, source)
-            else:
-                observed = self.symbols.offset(self.symbols.observed(unknown.atom.name))
-                mask = builder.vector(unknown.mask.astype(np.float64))
-                builder.instruct(p.OP_COPY, target, n, observed)
-                builder.instruct(p.OP_ADD_PRODUCT, target, n, source, mask)
+            if not unknown.group:
+                self._publish(unknown)
         for i, top in enumerate(self.tops):
-            builder.instruct(p.OP_COPY, self.symbols.offset(top.atom), 1, self.values + i)
+            self.builder.instruct(p.OP_COPY, self.symbols.offset(top.atom), 1, self.values + i)
         for group in self.groups:
             self._publish_effects(group)
+
+    def _publish(self, unknown: Unknown) -> None:
+        builder = self.builder
+        tier, source = self.effect_offset(unknown.atom)
+        target = self.symbols.offset(unknown.atom)
+        members, n = tier.units.members, tier.units.units
+        partial = self._partial(unknown) if unknown.cells else unknown.masked
+        if partial:
+            assert unknown.mask is not None
+            known = self.symbols.static[self.symbols.observed(unknown.atom.name)]
+            mask = unknown.mask.astype(np.float64)
+            if members is not None:
+                known, mask = known[members], mask[members]
+            value = builder.zeros(n) if members is not None else target
+            builder.instruct(p.OP_COPY, value, n, builder.vector(known))
+            builder.instruct(p.OP_ADD_PRODUCT, value, n, source, builder.vector(mask))
+            source = value
+        if members is not None:
+            builder.instruct(p.OP_SCATTER, source, n, target, builder.indices(members))
+        elif not partial:
+            builder.instruct(p.OP_COPY, target, n, source)
 
     def _publish_effects(self, group: EffectGroup) -> None:
         """Random effects as they are, L u, from the standardised ones."""

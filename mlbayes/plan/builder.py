@@ -141,6 +141,8 @@ class PlanBuilder:
             "program": p.PROGRAM_FIELDS,
             "groups": p.GROUP_FIELDS,
             "variances": p.VARIANCE_FIELDS,
+            "covariances": p.COVARIANCE_FIELDS,
+            "thetas": p.THETA_FIELDS,
             "collapsed": p.COLLAPSED_FIELDS,
             "responses": p.RESPONSE_FIELDS,
             "cells": p.CELL_FIELDS,

@@ -112,7 +112,8 @@ def _priors_allow(model: Model, equation: Equation, change: dict[tuple[int, int]
         if any(s not in group.terms for s, _ in touched):
             return False
         scale = group.prior.arguments[1] if len(group.prior.arguments) > 1 else 0.0
-        if touched and (scale > 0.0 or group.variance is not None):
+        named = any(e.outcome == equation.outcome and e.level == group.level for e in model.named_effects)
+        if touched and (scale > 0.0 or group.variance is not None or named):
             return False
     return True
 

@@ -11,9 +11,9 @@ from mlbayes.plan.affine import AffineBlock
 from mlbayes.plan.builder import PlanBuilder
 from mlbayes.plan.cells import CellStep
 from mlbayes.plan.polynomial import Atom, Polynomial
-from mlbayes.plan.regressions import Regressions
-from mlbayes.plan.symbols import Symbols
-from mlbayes.plan.unknowns import Residual
+from mlbayes.plan.regressions import Regressions, ResidualCovariance
+from mlbayes.plan.symbols import Symbols, unsupported
+from mlbayes.plan.unknowns import Coupling, Residual
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,16 @@ class PlannedStep:
     what: str
     how: str
     why: str
+
+
+@dataclass(frozen=True)
+class Theta:
+    """A parameter of a collapsed step: its kind, target, number of elements and place of its prior."""
+
+    kind: int
+    target: int
+    size: int
+    prior: int = 0
 
 
 @dataclass
@@ -39,19 +49,43 @@ class Choice:
 
 
 def outcome_residuals(
-    choice: Choice, atoms: Sequence[Atom], without: set[int] | None = None
-) -> list[Residual]:
-    """Outcome equations in which any of some symbols occur, coefficients taken as known."""
-    chosen = set(atoms)
-    result = []
-    for r in choice.regressions.outcomes:
-        composite = r.composite()
-        if r.number in (without or set()) or not composite.atoms() & chosen:
-            continue
-        result.append(
-            Residual(r.equation.title, composite, r.equation.level, r.active, r.precision, squares=False)
+    choice: Choice, atoms: Sequence[Atom], without: set[int] | None = None, first: int = 0
+) -> tuple[list[Residual], list[Coupling]]:
+    """Outcome equations in which any of some symbols occur, coefficients taken as known.
+
+    Equations whose residuals are correlated with those of one of them (`~~`) come along; the couplings refer to
+    the residuals by their positions, counted from `first`.
+    """
+    chosen, excluded = set(atoms), without or set()
+    composites = {r.number: r.composite() for r in choice.regressions.outcomes if r.number not in excluded}
+    wanted = {number for number, composite in composites.items() if composite.atoms() & chosen}
+    touched = [c for c in choice.regressions.covariances if wanted & set(c.members)]
+    wanted |= {number for c in touched for number in c.members}
+    numbers = sorted(wanted)
+    outcomes = choice.regressions.outcomes
+    residuals = [
+        Residual(
+            r.equation.title, composites[r.number], r.equation.level, r.active, r.precision, squares=False
         )
-    return result
+        for r in (outcomes[number] for number in numbers)
+    ]
+    return residuals, couplings(touched, numbers, first)
+
+
+def couplings(
+    matrices: Sequence[ResidualCovariance], numbers: Sequence[int], first: int = 0
+) -> list[Coupling]:
+    """Pairs of correlated residuals, given the equations' numbers in the order of the residuals."""
+    return [
+        Coupling(
+            first + numbers.index(c.members[i]),
+            first + numbers.index(c.members[j]),
+            c.precision + i * (i + 1) // 2 + j,
+        )
+        for c in matrices
+        for i in range(len(c.members))
+        for j in range(i)
+    ]
 
 
 def involves(residual: Residual, atoms: Sequence[Atom]) -> bool:
@@ -81,32 +115,28 @@ def add_variance(choice: Choice, precision: int, prior: tuple[float, float], cou
 
 
 def add_collapsed(
-    choice: Choice, block: AffineBlock, groups: Sequence[int], variances: Sequence[int], repeats: int
+    choice: Choice, block: AffineBlock, thetas: Sequence[Theta], name: str, repeats: int = 1
 ) -> None:
-    """Add a collapsed step on covariance groups and variances of a block."""
+    """Add a collapsed step on parameters of a block."""
     builder = choice.builder
-    sizes = [builder.tables["groups"][row][p.GROUP_SIZE] for row in groups]
-    d = sum(size * (size + 1) // 2 for size in sizes) + len(variances)
-    memory = builder.zeros(p.collapsed_memory_size(d))
-    row = builder.add(
-        "collapsed",
-        [
-            block.number,
-            builder.indices([len(groups), *groups]),
-            builder.indices([len(variances), *variances]),
-            d,
-            repeats,
-            memory,
-        ],
-    )
-    builder.step(p.STEP_COLLAPSED, row)
-    names = ", ".join(dict.fromkeys(residual.name for residual in block.residuals if residual.squares))
-    choice.acceptances.append((names, "parameter", 0.5, memory + 1))
+    first = builder.count("thetas")
+    for theta in thetas:
+        builder.add("thetas", [theta.kind, theta.target, theta.size, theta.prior])
+    size = sum(theta.size for theta in thetas)
+    memory = builder.zeros(p.collapsed_memory_size(size))
+    row = [block.number, first, builder.count("thetas"), size, repeats, memory]
+    builder.step(p.STEP_COLLAPSED, builder.add("collapsed", row))
+    choice.acceptances.append((name, "parameter", 0.5, memory + 1))
 
 
 def plan_cells(choice: Choice, name: str, own: Residual | None) -> None:
-    """Missing values that enter an equation other than linearly: Metropolis, one decision for each."""
+    """Values that enter an equation other than linearly: Metropolis, one decision for each."""
     residuals = [] if own is None else [own]
+    _, coupled = outcome_residuals(choice, [choice.symbols.value(name)])
+    if coupled:
+        raise unsupported(
+            f"a power of '{name}' in an equation with correlated residuals (~~) cannot be run yet"
+        )
     residuals += [
         Residual(r.equation.title, r.composite(), r.equation.level, r.active, r.precision, False)
         for r in choice.regressions.outcomes
@@ -116,8 +146,8 @@ def plan_cells(choice: Choice, name: str, own: Residual | None) -> None:
     choice.acceptances.append((name, "imputation", 0.44, memory + 1))
     choice.steps.append(
         PlannedStep(
-            f"missing values of {name}",
+            f"missing or latent values of {name}",
             "random-walk Metropolis, one decision for each value, step size tuned in burn-in",
-            "the variable enters an equation in a power or together with its coefficients",
+            "the variable enters an equation in a power",
         )
     )

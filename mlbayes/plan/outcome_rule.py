@@ -1,118 +1,302 @@
-"""Rule for outcomes with a normal distribution: one block for each set of equations that share parameters."""
+"""Rule for outcomes and latent variables with normal distributions.
+
+Equations that share parameters, latent variables or residual covariances form a component.  Its unknowns are
+parted into blocks without products among their members; blocks are drawn in turn, each jointly.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from mlbayes.model.model import Family, Parameter, RandomEffects
+from mlbayes.model.model import Family, Parameter, RandomEffects, Role
 from mlbayes.plan import plan as p
 from mlbayes.plan.affine import AffineBlock
 from mlbayes.plan.choice import (
     Choice,
     PlannedStep,
+    Theta,
     add_collapsed,
     add_variance,
-    involves,
-    not_affine,
+    couplings,
     outcome_residuals,
     plan_cells,
 )
 from mlbayes.plan.evaluator import Evaluator
+from mlbayes.plan.partition import Conflicts, Unit, partition
 from mlbayes.plan.polynomial import Atom, Polynomial
-from mlbayes.plan.regressions import OutcomeRegression, Regressions, inverse_gamma_arguments
+from mlbayes.plan.regressions import (
+    OutcomeRegression,
+    Regressions,
+    ResidualCovariance,
+    inverse_gamma_arguments,
+)
 from mlbayes.plan.symbols import unsupported
-from mlbayes.plan.unknowns import EffectGroup, Residual, TopUnknown, Unknown
+from mlbayes.plan.unknowns import Coupling, EffectGroup, Residual, TopUnknown, Unknown
+
+LARGEST = 9  # parameters of one collapsed step: proposals in more dimensions are rarely accepted
 
 
 def components(regressions: Regressions) -> list[list[OutcomeRegression]]:
-    """Equations that share a parameter belong to one block."""
+    """Equations that share a parameter, a latent variable or a residual covariance, in order of the model."""
     components: list[list[OutcomeRegression]] = []
+    marks = {r.number: _marks(regressions, r) for r in regressions.outcomes}
     for regression in regressions.outcomes:
-        joined = [c for c in components if any(_shares(regression, other) for other in c)]
+        joined = [c for c in components if any(marks[regression.number] & marks[r.number] for r in c)]
         merged = [other for c in joined for other in c] + [regression]
         components = [c for c in components if c not in joined] + [merged]
-    return components
+    return [sorted(component, key=lambda r: r.number) for component in components]
 
 
-def _shares(a: OutcomeRegression, b: OutcomeRegression) -> bool:
-    mine = {atom for c in a.coefficients for atom in c.atoms()}
-    return a.precision == b.precision or bool(mine & {atom for c in b.coefficients for atom in c.atoms()})
+def _marks(regressions: Regressions, r: OutcomeRegression) -> set[object]:
+    """What two equations of a component have in common."""
+    variables = regressions.model.variables
+    atoms = r.expanded().atoms()
+    latent = {a.name for a in atoms if a.kind == "value" and variables[a.name].role is Role.LATENT}
+    shared = {atom for atom in atoms if atom.kind == "parameter"}
+    shared |= {Atom("effects of", atom.name, 0) for atom in atoms if atom.kind == "effect"}
+    return {r.precision, *shared, *latent, *([r.covariance] if r.covariance else [])}
+
+
+@dataclass
+class _Component:
+    """A component's equations with its unknowns."""
+
+    choice: Choice
+    regressions: list[OutcomeRegression]
+
+    def __post_init__(self) -> None:
+        model, symbols = self.choice.model, self.choice.symbols
+        self.own = {r.number: r.expanded() for r in self.regressions}
+        values = [r.outcome for r in self.regressions if self.choice.regressions.is_drawn(r.equation.outcome)]
+        self.latent = [a for a in values if model.variables[a.name].role is Role.LATENT]
+        self.cells = [a for a in values if a not in self.latent]
+        self.groups = [g for r in self.regressions for g in _effect_groups(r)]
+        atoms = sorted(
+            {a for polynomial in self.own.values() for a in polynomial.atoms() if a.kind == "parameter"}
+        )
+        self.parameters = [a for a in atoms if symbols.is_dynamic(a)]
+        self.others, _ = outcome_residuals(self.choice, values, {r.number for r in self.regressions})
+        self._set_stuck_apart()
+
+    def _set_stuck_apart(self) -> None:
+        """Values that occur in a power get a Metropolis step of their own."""
+        polynomials = [*self.own.values(), *(r.polynomial for r in self.others)]
+        unknowns = [*self.latent, *self.cells, *(a for g in self.groups for a in g.atoms), *self.parameters]
+        self.conflicts = Conflicts(polynomials, unknowns)
+        self.stuck = [a for a in (*self.latent, *self.cells) if a in self.conflicts.squared]
+        covarying = {r.equation.outcome for r in self.regressions if r.covariance}
+        for atom in self.stuck:
+            if atom.name in covarying:
+                raise unsupported(
+                    f"a power of '{atom.name}', which is correlated with others (~~), cannot be run yet"
+                )
+        for atom in self.parameters:
+            if atom in self.conflicts.squared:
+                raise unsupported(
+                    f"the parameter '{atom.name}' is multiplied with itself, which cannot be run yet"
+                )
+        self.latent = [a for a in self.latent if a not in self.stuck]
+        self.cells = [a for a in self.cells if a not in self.stuck]
+
+    def sets(self) -> list[list[Unit]]:
+        """The blocks: values first, then effects, then coefficients."""
+        groups: list[Unit] = [g.atoms for g in self.groups]
+        parameters: list[Unit] = [(a,) for a in self.parameters]
+        values: list[Unit] = [(a,) for a in (*self.latent, *self.cells)]
+        extend = [*(u for u in values if u[0].level > 1), *groups, *parameters]
+        return partition(self.conflicts, [*values, *groups, *parameters], extend)
 
 
 def plan_outcomes(choice: Choice, component: list[OutcomeRegression]) -> None:
-    """Equations of outcomes: coefficients, random effects and missing outcomes that serve as predictors."""
-    model, symbols = choice.model, choice.symbols
-    own = [
-        Residual(r.equation.title, r.expanded(), r.equation.level, r.active, r.precision, True)
-        for r in component
-    ]
-    atoms = dict.fromkeys(atom for r in component for c in r.coefficients for atom in sorted(c.atoms()))
-    tops = [_coefficient(model.parameters[atom.name], atom) for atom in atoms]
-    effects = [Unknown(a, group=1) for r in component for g in r.equation.random for a in _group_atoms(r, g)]
-    values = [r.outcome for r in component if r.equation.outcome in choice.regressions.used]
-    values = [atom for atom in values if model.variables[atom.name].incomplete]
-    numbers = {r.number for r in component}
-    others = [r for r in outcome_residuals(choice, values, numbers)]
-    drawn = [*(top.atom for top in tops), *(u.atom for u in effects)]
-    fixed = not_affine([r.polynomial for r in (*own, *others)], values, drawn)
-    cells = [atom for atom in values if atom not in fixed]
-    row_cells = [atom for atom in cells if atom.level == 1]
-    fixed += row_cells[1:]  # one variable's cells at most have a tier in a block
-    cells = [atom for atom in cells if atom not in fixed]
-    for atom in fixed:
+    """Plan the equations of a component."""
+    parts = _Component(choice, component)
+    for atom in parts.stuck:
         plan_cells(choice, atom.name, None)
-    unknowns = [Unknown(a, model.variables[a.name].missing, cells=a.level == 1) for a in cells]
-    others = [r for r in others if involves(r, cells)]
-    groups = [g for r in component for g in _effect_groups(r)]
     for r in component:
         for k, group in enumerate(r.equation.random):
             _set_fixed_factor(choice, r, k, group.variance)
-    block = AffineBlock(symbols, [*unknowns, *effects], tops, [*own, *others], groups)
-    block.prepare()
-    choice.blocks.append(block)
-    _outcome_steps(choice, component, block, bool(row_cells[:1]) and row_cells[0] in cells)
-    choice.steps.append(_outcome_words(component, block, cells))
+    sets = parts.sets()
+    for units in sets:
+        _BlockPlan(choice, parts, {atom for unit in units for atom in unit}, len(sets) == 1).write()
 
 
-def _outcome_steps(
-    choice: Choice, component: list[OutcomeRegression], block: AffineBlock, has_cells: bool
-) -> None:
-    builder = choice.builder
-    variances = []
-    for precision in dict.fromkeys(r.precision for r in component):
-        sharing = [r for r in component if r.precision == precision]
-        parameter = choice.model.parameters[sharing[0].equation.residual or ""]
-        if parameter.fixed is None:
-            count = sum(int(r.active.sum()) for r in sharing)
-            variances.append(add_variance(choice, precision, inverse_gamma_arguments(parameter.prior), count))
-    bounded = any(top.bounds for top in block.tops)
-    free = _free_groups(choice, component, block)
-    if free and not bounded:
-        add_collapsed(choice, block, free, variances, 1 if choice.model.hierarchy.levels < 3 else 2)
-    builder.step(p.STEP_DRAW, block.number)
-    for row in free:
-        builder.step(p.STEP_CONJUGATE, row)
-    if free and len(free) == len(block.group_rows) and not has_cells:
-        builder.step(p.STEP_INTERWEAVE, block.number, builder.zeros(2))
-    for row in variances:
-        builder.step(p.STEP_VARIANCE, block.number, row)
-    first = builder.count("program")
-    block.publish_values()
-    for r in component:
-        _publish_terms(choice, r)
-    builder.step_program(first)
+class _BlockPlan:
+    """One block of a component: its unknowns, equations and steps."""
+
+    def __init__(self, choice: Choice, parts: _Component, chosen: set[Atom], only: bool) -> None:
+        self.only = only
+        self.choice = choice
+        self.builder = choice.builder
+        self.parts = parts
+        self.chosen = chosen
+        self.included = [r for r in parts.regressions if parts.own[r.number].atoms() & chosen]
+        blocks = {r.covariance for r in self.included if r.covariance}
+        self.included = [r for r in parts.regressions if r in self.included or r.covariance in blocks]
+        self.covariances = [c for c in choice.regressions.covariances if c.name in blocks]
+        self.groups = [g for g in parts.groups if g.atoms[0] in chosen]
+        self.values = [a for a in (*parts.latent, *parts.cells) if a in chosen]
+        self.tops = [a for a in parts.parameters if a in chosen]
+
+    def write(self) -> None:
+        """Append the steps of the block."""
+        choice, model = self.choice, self.choice.model
+        residuals = [
+            Residual(
+                r.equation.title, self.parts.own[r.number], r.equation.level, r.active, r.precision, True
+            )
+            for r in self.included
+        ]
+        self.others = outcome_residuals(
+            choice, self.values, {r.number for r in self.parts.regressions}, len(residuals)
+        )
+        residuals += self.others[0]
+        unknowns = [
+            Unknown(
+                a, None if a in self.parts.latent else model.variables[a.name].missing, cells=a.level == 1
+            )
+            for a in self.values
+        ]
+        unknowns += [Unknown(a, group=True) for g in self.groups for a in g.atoms]
+        tops = [_coefficient(model.parameters[a.name], a) for a in self.tops]
+        self.block = AffineBlock(choice.symbols, unknowns, tops, residuals, self.groups, self._couplings())
+        self.block.prepare()
+        choice.blocks.append(self.block)
+        self._steps()
+        choice.steps.append(self._words())
+
+    def _couplings(self) -> list[Coupling]:
+        numbers = [r.number for r in self.included]
+        return [*couplings(self.covariances, numbers), *self.others[1]]
+
+    # ------------------------------------------------------------------ steps
+    def _steps(self) -> None:
+        builder = self.builder
+        variances = self._variances()
+        wisharts = [self._covariance_row(c) for c in self.covariances]
+        free = self._free_groups()
+        integrated = bool(self.groups or self.values)
+        if integrated and not any(top.bounds for top in self.block.tops):
+            self._collapse(free, variances, wisharts)
+        builder.step(p.STEP_DRAW, self.block.number)
+        for row in free:
+            builder.step(p.STEP_CONJUGATE, row)
+        if free and len(free) == len(self.groups) and not self.values and self._interweaves():
+            builder.step(p.STEP_INTERWEAVE, self.block.number, builder.zeros(2))
+        for row in variances.values():
+            builder.step(p.STEP_VARIANCE, self.block.number, row)
+        for row in wisharts:
+            builder.step(p.STEP_WISHART, self.block.number, row)
+        first = builder.count("program")
+        self.block.publish_values()
+        for r in self.included:
+            _publish_terms(self.choice, r)
+        builder.step_program(first)
+
+    def _interweaves(self) -> bool:
+        """Does each effect belong to one column as it is, and do all equations count in the lowest tier."""
+        uses = [self.block.uses[atom] for g in self.groups for atom in g.atoms]
+        plain = all(len(use) == 1 and use[0].scale.constant() == 1.0 for use in uses)
+        return plain and all(not tier.crosses for tier in self.block.tiers[1:])
+
+    def _variances(self) -> dict[int, int]:
+        """Rows of the residual variances that are drawn here, by the place of their precision."""
+        rows = {}
+        for precision in dict.fromkeys(r.precision for r in self.included if not r.covariance):
+            sharing = [r for r in self.parts.regressions if r.precision == precision]
+            parameter = self.choice.model.parameters[sharing[0].equation.residual or ""]
+            if parameter.fixed is None and all(r in self.included for r in sharing):
+                count = sum(int(r.active.sum()) for r in sharing)
+                prior = inverse_gamma_arguments(parameter.prior)
+                rows[precision] = add_variance(self.choice, precision, prior, count)
+        return rows
+
+    def _covariance_row(self, c: ResidualCovariance) -> int:
+        prior = self.builder.vector([c.df, c.scale])
+        return self.builder.add("covariances", [len(c.members), c.precision, c.factor, prior, c.units])
+
+    def _free_groups(self) -> list[int]:
+        """Covariance groups that are estimated (a single variance may be fixed by the user)."""
+        rows = dict(zip((g.atoms for g in self.groups), self.block.group_rows, strict=True))
+        free = []
+        for r in self.parts.regressions:
+            for group, made in zip(r.equation.random, _effect_groups(r), strict=True):
+                name = group.variance
+                fixed = name is not None and self.choice.model.parameters[name].fixed is not None
+                if made.atoms in rows and not fixed:
+                    free.append(rows[made.atoms])
+        return free
+
+    def _collapse(self, free: list[int], variances: dict[int, int], wisharts: list[int]) -> None:
+        """Collapsed steps: structural parameters first, then indicators with their loadings; none too large."""
+        tables = self.builder.tables
+        thetas = [
+            Theta(p.THETA_COVARIANCE, row, _triangle(tables["covariances"][row][0])) for row in wisharts
+        ]
+        thetas += [Theta(p.THETA_GROUP, row, _triangle(tables["groups"][row][p.GROUP_SIZE])) for row in free]
+        left = dict(variances)
+        for r in sorted(self.included, key=lambda r: r.outcome not in self.values):
+            if r.precision in left:
+                thetas.append(Theta(p.THETA_VARIANCE, left.pop(r.precision), 1))
+            thetas += [t for t in self._loadings(r) if t not in thetas]
+        repeats = 2 if self.choice.model.hierarchy.levels > 2 else 1
+        names = ", ".join(r.equation.title for r in self.included)
+        chunk: list[Theta] = []
+        for theta in thetas:
+            if chunk and sum(t.size for t in chunk) + theta.size > LARGEST:
+                add_collapsed(self.choice, self.block, chunk, names, repeats)
+                chunk = []
+            chunk.append(theta)
+        if chunk:
+            add_collapsed(self.choice, self.block, chunk, names, repeats)
+
+    def _loadings(self, r: OutcomeRegression) -> list[Theta]:
+        """Coefficients of an equation that only scale unknowns of the block."""
+        found = []
+        for atom in sorted(self.parts.own[r.number].atoms()):
+            if atom.kind == "parameter" and atom not in self.chosen and self._only_scales(atom):
+                parameter = self.choice.model.parameters[atom.name]
+                top = _coefficient(parameter, atom)
+                low, high = top.bounds or (-np.inf, np.inf)
+                prior = self.builder.vector([top.precision, top.mean, low, high])
+                found.append(Theta(p.THETA_COEFFICIENT, self.choice.symbols.offset(atom), 1, prior))
+        return found
+
+    def _only_scales(self, atom: Atom) -> bool:
+        """Does a coefficient occur in the block as the scale of unknowns only."""
+        if any(
+            atom in column_part.atoms() for column in self.block.columns for column_part in column.values()
+        ):
+            return False
+        scales = [use.scale for uses in self.block.uses.values() for use in uses]
+        return all(atom not in scale.atoms() or scale == Polynomial.of(atom) for scale in scales)
+
+    # ------------------------------------------------------------------ words
+    def _words(self) -> PlannedStep:
+        names = ", ".join(r.equation.title for r in self.included)
+        latent = [a.name for a in self.values if a in self.parts.latent]
+        cells = [a.name for a in self.values if a in self.parts.cells]
+        drawn = [f"latent {', '.join(latent)}"] if latent else []
+        drawn += [f"missing values of {', '.join(cells)}"] if cells else []
+        drawn += ["random effects"] if self.groups else []
+        drawn += ["coefficients"] if self.tops else []
+        how = "one exact joint Gaussian draw by elimination; conjugate draws of variances"
+        why = "the equations are linear in all of them"
+        if self.groups or self.values:
+            how = "variances (and loadings) by Metropolis steps with all of these integrated out; then " + how
+            why += "; variances depend so strongly on effects and scores that they must not be drawn given them alone"
+        if self.groups and not self.values:
+            how += ", interweaving"
+        if not self.only:
+            why += "; what is multiplied with them is drawn in another block"
+        return PlannedStep(
+            f"equation{'s' if len(self.included) > 1 else ''} of {names}: {', '.join(drawn)}", how, why
+        )
 
 
-def _free_groups(choice: Choice, component: list[OutcomeRegression], block: AffineBlock) -> list[int]:
-    """Covariance groups that are estimated (a single variance may be fixed by the user)."""
-    groups = [group for r in component for group in r.equation.random]
-    fixed = [
-        group.variance is not None and choice.model.parameters[group.variance].fixed is not None
-        for group in groups
-    ]
-    return [row for row, is_fixed in zip(block.group_rows, fixed, strict=True) if not is_fixed]
+def _triangle(n: int) -> int:
+    return n * (n + 1) // 2
 
 
 def _set_fixed_factor(choice: Choice, r: OutcomeRegression, k: int, name: str | None) -> None:
@@ -137,28 +321,6 @@ def _publish_terms(choice: Choice, r: OutcomeRegression) -> None:
             total = total + Polynomial.of(r.effect(level, t))
         value = Evaluator(symbols, units).vector(total)
         builder.instruct(p.OP_COPY, symbols.offset(symbol), units.units, value)
-
-
-def _outcome_words(
-    component: list[OutcomeRegression], block: AffineBlock, cells: Sequence[Atom]
-) -> PlannedStep:
-    names = ", ".join(r.equation.title for r in component)
-    drawn = ["coefficients"]
-    if block.groups:
-        drawn.append("random effects")
-    if cells:
-        drawn.append("missing values of " + ", ".join(atom.name for atom in cells))
-    how = "one exact joint Gaussian draw by elimination; inverse gamma draws of residual variances"
-    why = "the equation is linear in all of them"
-    if block.groups:
-        how = (
-            "covariance matrices and residual variance by a Metropolis step with coefficients and effects integrated"
-            " out; then " + how + "; conjugate and interweaving draws of the covariance matrices"
-        )
-        why += "; variances depend so strongly on the effects that they must not be drawn given them alone"
-    if len(component) > 1:
-        why += "; the equations share parameters"
-    return PlannedStep(f"equation of {names}: {', '.join(drawn)}", how, why)
 
 
 def _coefficient(parameter: Parameter, atom: Atom) -> TopUnknown:

@@ -56,7 +56,7 @@ TIER_PRIOR = 10  # index: for each slot the store offset of its prior precisions
 TIER_PARENT = 11  # tier above, -1 for the top
 TIER_COLUMNS = 12  # store: coefficient of each column for every unit
 TIER_EFFECTS = 13  # store: value of each slot for every unit
-TIER_COLUMN_MAP = 14  # index: column of the tier above (or the top) for each column
+TIER_COLUMN_MAP = 14  # index: column of the tier above (or the top) for each column, -1 where it ends
 TIER_FIELDS = 15
 
 # ---- maps: what a slot adds to the coefficient of a column
@@ -64,8 +64,9 @@ MAP_SLOT = 0
 MAP_COLUMN = 1
 MAP_KIND = 2
 MAP_OFFSET = 3
-MAP_FIELDS = 4
-MAP_ONE, MAP_SCALAR, MAP_VECTOR, MAP_MINUS = 0, 1, 2, 3
+MAP_SCALE = 4  # store: a scalar that multiplies the entry
+MAP_FIELDS = 5
+MAP_ONE, MAP_SCALAR, MAP_VECTOR = 0, 1, 2
 
 # ---- mixes: cross products that enter a tier with a precision
 MIX_ROW = 0
@@ -137,10 +138,26 @@ VARIANCE_PRIOR = 1  # store: a, b
 VARIANCE_COUNT = 2  # units that it is the residual variance of, in its block
 VARIANCE_FIELDS = 3
 
+# ---- residual covariance matrices of several equations
+COVARIANCE_SIZE = 0
+COVARIANCE_PRECISION = 1  # store: packed inverse
+COVARIANCE_FACTOR = 2  # store: packed lower Cholesky factor of the matrix
+COVARIANCE_DF = 3  # store: degrees of freedom, then scale of the inverse Wishart prior
+COVARIANCE_COUNT = 4  # units
+COVARIANCE_FIELDS = 5
+
+# ---- parameters of collapsed steps
+THETA_KIND = 0
+THETA_TARGET = 1  # row of `groups`, `variances` or `covariances`; store offset of a coefficient
+THETA_SIZE = 2
+THETA_PRIOR = 3  # store, of a coefficient: precision, mean, lower and upper bound
+THETA_FIELDS = 4
+THETA_GROUP, THETA_VARIANCE, THETA_COVARIANCE, THETA_COEFFICIENT = range(4)
+
 # ---- collapsed steps
 COLLAPSED_BLOCK = 0
-COLLAPSED_GROUPS = 1  # index: number, then the groups
-COLLAPSED_VARIANCES = 2  # index: number, then the variances
+COLLAPSED_FIRST = 1  # rows of `thetas`
+COLLAPSED_LAST = 2
 COLLAPSED_SIZE = 3  # parameters
 COLLAPSED_REPEATS = 4
 COLLAPSED_MEMORY = 5  # store: see mlbayes.engine.steps.collapsed
@@ -170,7 +187,8 @@ STEP_FIELDS = 8
     STEP_COVARIANCE,  # report covariance: factor, size, transformation (-1 none), target
     STEP_EXPLAIN,  # variance decomposition: row of `explains`
     STEP_MOMENTS,  # target (mean, sd), vector, units
-) = range(13)
+    STEP_WISHART,  # block, residual covariance matrix: inverse Wishart draw
+) = range(14)
 
 # ---- latent responses of ordinal variables
 RESPONSE_UNITS = 0
@@ -229,6 +247,8 @@ class Plan(NamedTuple):
     program: Integers
     groups: Integers
     variances: Integers
+    covariances: Integers
+    thetas: Integers
     collapsed: Integers
     responses: Integers
     cells: Integers

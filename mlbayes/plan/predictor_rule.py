@@ -12,6 +12,7 @@ from mlbayes.plan.affine import AffineBlock
 from mlbayes.plan.choice import (
     Choice,
     PlannedStep,
+    Theta,
     add_collapsed,
     add_variance,
     involves,
@@ -38,11 +39,12 @@ def plan_predictor(choice: Choice, name: str) -> None:
     moving = [*means, symbols.grand(name)]
     if not ordinal and variable.incomplete and not _has_equation(choice, name):
         moving.append(symbols.value(name))
-    outcomes = [*outcome_residuals(choice, moving), *_other_predictors(choice, name)]
+    others = _other_predictors(choice, name)
+    outcomes, _ = outcome_residuals(choice, moving)
     own = [_predictor_residual(symbols, part, True) for part in parts]
     tops = [_slope(part, i, ordinal) for part in parts for i in range(len(part.slopes))]
     tops.append(_grand(symbols, name, ordinal))
-    fixed = not_affine([r.polynomial for r in (*own, *outcomes)], moving, [top.atom for top in tops])
+    fixed = not_affine([r.polynomial for r in (*own, *others, *outcomes)], moving, [top.atom for top in tops])
     stuck = [atom for atom in fixed if atom.kind != "value"]
     if stuck:
         raise unsupported(f"a power of the centred predictor '{name}' cannot be run yet")
@@ -50,9 +52,9 @@ def plan_predictor(choice: Choice, name: str) -> None:
     cells = symbols.value(name) in moving and symbols.value(name) not in fixed
     if cells:
         unknowns.insert(0, Unknown(symbols.value(name), variable.missing, cells=variable.level == 1))
-    outcomes = [
-        r for r in outcomes if involves(r, [unknown.atom for unknown in unknowns] + [symbols.grand(name)])
-    ]
+    own_part = [*own, *_shrinkage(parts), *(r for r in others if involves(r, moving))]
+    drawn = [symbols.grand(name), *(unknown.atom for unknown in unknowns)]
+    outcomes, coupled = outcome_residuals(choice, drawn, first=len(own_part))
     if ordinal:
         ResponseStep(choice.regressions, name).write()
         choice.steps.append(
@@ -65,7 +67,7 @@ def plan_predictor(choice: Choice, name: str) -> None:
         )
     elif fixed:
         plan_cells(choice, name, own[0])
-    block = AffineBlock(symbols, unknowns, tops, [*own, *_shrinkage(parts), *outcomes])
+    block = AffineBlock(symbols, unknowns, tops, [*own_part, *outcomes], couplings=coupled)
     block.prepare()
     choice.blocks.append(block)
     variances = [
@@ -76,7 +78,7 @@ def plan_predictor(choice: Choice, name: str) -> None:
     rows = model.hierarchy.units
     small = bool(means) and rows[0] / rows[1] < SMALL_CLUSTER
     if small and variances:
-        add_collapsed(choice, block, [], variances, 1)
+        add_collapsed(choice, block, [Theta(p.THETA_VARIANCE, row, 1) for row in variances], name)
     choice.builder.step(p.STEP_DRAW, block.number)
     for row in variances:
         choice.builder.step(p.STEP_VARIANCE, block.number, row)

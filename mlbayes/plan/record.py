@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from mlbayes.model.model import At, Centring, Kind, Model, ModeratorSpec
+from mlbayes.model.model import At, Centring, Kind, Model, ModeratorSpec, Reference, Role
 from mlbayes.plan import plan as p
 from mlbayes.plan.builder import UnitSet
 from mlbayes.plan.cross import CrossProducts
@@ -21,7 +21,7 @@ class EquationLayout:
     """Places of an equation's numbers in a record; `covariances` row by row, effects in reversed order of terms."""
 
     coefficients: int
-    precision: int
+    variance: int
     sd: int
     explained: int
     covariances: tuple[int, ...]
@@ -41,6 +41,7 @@ class PredictorLayout:
 class Layout:
     """Where each recorded number stands within a record of `width` numbers.
 
+    `residual_covariances`: place of each residual covariance matrix, row by row.
     `moderators`[effect][moderator]: place of (mean, standard deviation), -1 where it never changes.
     """
 
@@ -48,6 +49,7 @@ class Layout:
     equations: list[EquationLayout] = field(default_factory=list)
     predictors: list[PredictorLayout] = field(default_factory=list)
     moderators: list[list[int]] = field(default_factory=list)
+    residual_covariances: list[int] = field(default_factory=list)
 
 
 class Recorder:
@@ -67,6 +69,8 @@ class Recorder:
         self.builder.record = (start, start + self.layout.width)
         self.start = start
         self._shares()
+        for c, target in zip(self.regressions.covariances, self.layout.residual_covariances, strict=True):
+            self.builder.step(p.STEP_COVARIANCE, c.factor, len(c.members), -1, start + target)
         first = self.builder.count("program")
         for r, place in zip(self.regressions.outcomes, self.layout.equations, strict=True):
             self._coefficients(r, place)
@@ -107,6 +111,8 @@ class Recorder:
                     tuple(self._take(1) for _ in parts),
                 )
             )
+        for c in self.regressions.covariances:
+            self.layout.residual_covariances.append(self._take(len(c.members) ** 2))
         for effect in self.model.conditional_effects:
             moving = [self._moderator_moves(moderator) for moderator in effect.moderators]
             self.layout.moderators.append([self._take(2) if moves else -1 for moves in moving])
@@ -144,7 +150,14 @@ class Recorder:
                     total = total + change * r.coefficients[t]
             source = evaluator.vector(total)
             self.builder.instruct(p.OP_COPY, self.start + place.coefficients + s, 1, source)
-        self.builder.instruct(p.OP_COPY, self.start + place.precision, 1, r.precision)
+        if not r.covariance:
+            self.builder.instruct(p.OP_RECIPROCAL, self.start + place.variance, 1, r.precision)
+            return
+        for c, matrix in zip(self.regressions.covariances, self.layout.residual_covariances, strict=True):
+            if c.name == r.covariance:
+                diagonal = c.members.index(r.number) * (len(c.members) + 1)
+                source = self.start + matrix + diagonal
+                self.builder.instruct(p.OP_COPY, self.start + place.variance, 1, source)
 
     def _predictors(self) -> None:
         for predictor, place in zip(self.model.predictor_models, self.layout.predictors, strict=True):
@@ -215,10 +228,17 @@ class Recorder:
         groups: list[int] = [len(r.equation.random)]
         for group, covariance in zip(r.equation.random, place.covariances, strict=True):
             groups += [len(group.terms), self.start + covariance, *reversed(group.terms)]
+        coefficients = self.start + place.coefficients
+        if latent_intercept(self.model, r):
+            coefficients = builder.zeros(len(r.terms))
+            first = builder.count("program")
+            source = self.start + place.coefficients + 1
+            builder.instruct(p.OP_COPY, coefficients + 1, len(r.terms) - 1, source)
+            builder.step_program(first)
         row = [
             len(r.terms),
             totals,
-            self.start + place.coefficients,
+            coefficients,
             self.start + place.sd,
             self.symbols.units(level),
             builder.indices(groups),
@@ -238,6 +258,17 @@ class Recorder:
                 vector = Evaluator(self.symbols, units).vector(self.symbols.polynomial(moderator.reference))
                 self.builder.step_program(first)
                 self.builder.step(p.STEP_MOMENTS, self.start + place, vector, units.units)
+
+
+def latent_intercept(model: Model, r: OutcomeRegression) -> bool:
+    """Is the first term a latent variable in the place of the intercept, whose variance is not explained variance."""
+    if not r.equation.terms:
+        return False
+    first = r.equation.terms[0]
+    latent = isinstance(first.expression, Reference) and (
+        model.variables[first.expression.variable].role is Role.LATENT
+    )
+    return latent and all(term.label != "Intercept" for term in r.equation.terms)
 
 
 def is_centred(moderator: ModeratorSpec) -> bool:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlbayes.model.model import (
+    CovarianceBlock,
     Distribution,
     Equation,
     Family,
@@ -46,7 +47,8 @@ class OutcomeRegression:
     """An outcome's equation: polynomials of its terms and where its parameters lie in the store.
 
     `terms[t]`: the expression; `coefficients[t]`: its coefficient as a polynomial in parameters.  `factors`: offset
-    of the Cholesky factor of each RandomEffects; `active`: units whose residual counts.
+    of the Cholesky factor of each RandomEffects; `active`: units whose residual counts.  `covariance`: name of the
+    residual covariance matrix it belongs to; `precision` is then the place of its diagonal element of the inverse.
     """
 
     number: int
@@ -57,6 +59,7 @@ class OutcomeRegression:
     precision: int
     active: Mask
     factors: list[int] = field(default_factory=list)
+    covariance: str = ""
 
     @property
     def outcome(self) -> Atom:
@@ -126,6 +129,22 @@ class PredictorRegression:
         return result
 
 
+@dataclass(frozen=True)
+class ResidualCovariance:
+    """A residual covariance matrix of several equations (`~~`), by their numbers.
+
+    `precision`, `factor`: offsets of the packed inverse and of the packed Cholesky factor; prior IW(df, scale I).
+    """
+
+    name: str
+    members: tuple[int, ...]
+    precision: int
+    factor: int
+    df: float
+    scale: float
+    units: int
+
+
 class Regressions:
     """Every equation of a model in the planner's form."""
 
@@ -141,7 +160,9 @@ class Regressions:
             for term in equation.terms
             for reference in references(term.expression)
         }
+        self.covarying = {name for block in model.covariances for name in block.members}
         self.outcomes = [self._outcome(k, equation) for k, equation in enumerate(model.equations)]
+        self.covariances = [self._covariance(block) for block in model.covariances]
         self.predictors = [
             part for predictor in model.predictor_models for part in self._predictor(predictor)
         ]
@@ -158,11 +179,8 @@ class Regressions:
             raise unsupported(
                 f"the model of '{equation.title}' ({equation.distribution.value}) cannot be run yet"
             )
-        if variable.role is Role.LATENT:
-            raise unsupported(f"the latent variable '{equation.outcome}' cannot be run yet")
         self.symbols.value(equation.outcome)
-        imputed = equation.outcome in self.used
-        active = ~variable.missing | imputed
+        active = ~variable.missing | self.is_drawn(equation.outcome)
         change = recentring(self.model, self.symbols, equation)
         mode = "raw" if change.raw else "exact"
         terms = [self.symbols.polynomial(term.expression, mode) for term in equation.terms]
@@ -174,6 +192,28 @@ class Regressions:
             self.builder.zeros(len(group.terms) * (len(group.terms) + 1) // 2) for group in equation.random
         ]
         return regression
+
+    def is_drawn(self, name: str) -> bool:
+        """Does the sampler need the missing values of an outcome: is it latent, a predictor or correlated."""
+        variable = self.model.variables[name]
+        return variable.incomplete and (
+            variable.role is Role.LATENT or name in self.used or name in self.covarying
+        )
+
+    def _covariance(self, block: CovarianceBlock) -> ResidualCovariance:
+        """Make room for a residual covariance matrix and tell its equations."""
+        numbers = [
+            next(r.number for r in self.outcomes if r.equation.outcome == name) for name in block.members
+        ]
+        m = len(numbers)
+        precision, factor = (self.builder.zeros(m * (m + 1) // 2) for _ in range(2))
+        name = " ".join(block.members)
+        for i, number in enumerate(numbers):
+            self.outcomes[number].covariance = name
+            self.outcomes[number].precision = precision + i * (i + 3) // 2
+        df, scale = block.prior.arguments
+        units = self.symbols.units(block.level)
+        return ResidualCovariance(name, tuple(numbers), precision, factor, df, scale, units)
 
     def coefficient(self, name: str, seen: tuple[str, ...] = ()) -> Polynomial:
         """A coefficient as a polynomial in free parameters; constraints are put in."""

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from mlbayes.model.model import Kind
+from mlbayes.model.model import Kind, Role
 from mlbayes.plan.choose import PlannedModel
 from mlbayes.plan.polynomial import Atom
 
@@ -73,17 +73,52 @@ def _start_predictors(planned: PlannedModel, store: Vector, rng: Generator) -> N
 
 
 def _start_outcomes(planned: PlannedModel, store: Vector, rng: Generator) -> None:
-    """Residual variances and covariance matrices of random effects."""
-    for r in planned.regressions.outcomes:
-        variable = planned.model.variables[r.equation.outcome]
-        _, sd = _spread(variable.values)
+    """Residual variances, covariance matrices, and the coefficients of latent variables."""
+    regressions = planned.regressions
+    scales = _latent_scales(planned, store)
+    for r in regressions.outcomes:
+        name = r.equation.outcome
+        sd = scales.get(name) or _spread(planned.model.variables[name].values)[1]
         parameter = planned.model.parameters[r.equation.residual or ""]
-        if parameter.fixed is None:
+        if parameter.fixed is None and not r.covariance:
             store[r.precision] = (1.0 + rng.random()) / sd**2
+        for c in regressions.covariances:
+            if r.number in c.members:
+                i = c.members.index(r.number)
+                store[c.factor + i * (i + 3) // 2] = sd * (0.7 + 0.3 * rng.random())
+                store[r.precision] = 1.0 / store[c.factor + i * (i + 3) // 2] ** 2
         for group, factor in zip(r.equation.random, r.factors, strict=True):
             for i, term in enumerate(reversed(group.terms)):
                 size = max(_size(planned, store, r.terms[term].atoms()), 1e-6)
                 store[factor + i * (i + 3) // 2] = sd * (0.2 + 0.4 * rng.random()) / size
+        for monomial in r.expanded().terms:
+            if any(atom.name in scales for atom in monomial if atom.kind == "value"):
+                for atom in monomial:
+                    if atom.kind == "parameter":  # a loading: away from zero, where its sign is not decided
+                        store[planned.symbols.offset(atom)] = 0.7 + 0.6 * rng.random()
+
+
+def _latent_scales(planned: PlannedModel, store: Vector) -> dict[str, float]:
+    """Rough standard deviation of each latent variable, from what it is multiplied with to make an outcome."""
+    latent = {n for n, v in planned.model.variables.items() if v.role is Role.LATENT}
+    scales: dict[str, float] = {}
+    for _ in latent:
+        for r in planned.regressions.outcomes:
+            outcome = r.equation.outcome
+            sd = (
+                scales.get(outcome)
+                if outcome in latent
+                else _spread(planned.model.variables[outcome].values)[1]
+            )
+            if sd is None:
+                continue
+            for monomial in r.expanded().terms:
+                found = [atom for atom in monomial if atom.kind == "value" and atom.name in latent]
+                rest = {atom for atom in monomial if atom not in found}
+                for atom in found:
+                    if atom.name != outcome:
+                        scales.setdefault(atom.name, 0.5 * sd / max(_size(planned, store, rest), 1e-6))
+    return {name: scales.get(name, 1.0) for name in latent}
 
 
 def _size(planned: PlannedModel, store: Vector, atoms: set[Atom]) -> float:

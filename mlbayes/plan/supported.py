@@ -12,7 +12,6 @@ from mlbayes.model.model import (
     Kind,
     Model,
     Reference,
-    Role,
     references,
 )
 from mlbayes.problems import Problem, ProblemKind
@@ -23,7 +22,6 @@ COMMANDS = {
     "fcs": "FCS",
     "weight": "WEIGHT",
     "timeid": "TIMEID",
-    "randomeffect": "RANDOMEFFECT",
     "dropout": "DROPOUT",
     "simulate": "SIMULATE",
 }
@@ -58,9 +56,7 @@ def _commands(model: Model) -> Iterator[Problem]:
 def _equations(model: Model) -> Iterator[Problem]:
     for equation in model.equations:
         variable = model.variables[equation.outcome]
-        if variable.role is Role.LATENT:
-            yield _problem(f"the latent variable '{equation.outcome}' cannot be run yet", equation.span)
-        elif equation.distribution is not Distribution.NORMAL or variable.kind is not Kind.CONTINUOUS:
+        if equation.distribution is not Distribution.NORMAL or variable.kind is not Kind.CONTINUOUS:
             kind = equation.distribution.value
             yield _problem(f"the {kind} model of '{equation.title}' cannot be run yet", equation.span)
         elif not isinstance(equation.left, Reference):
@@ -70,7 +66,20 @@ def _equations(model: Model) -> Iterator[Problem]:
 def _covariances(model: Model) -> Iterator[Problem]:
     for block in model.covariances:
         members = " ".join(block.members)
-        yield _problem(f"the residual covariances of {members} (~~) cannot be run yet", block.span)
+        residuals = [
+            model.parameters[e.residual] for e in model.equations if e.outcome in block.members and e.residual
+        ]
+        correlations = [model.parameters[name] for name in block.correlations.values()]
+        if any(
+            parameter.fixed is not None or parameter.definition for parameter in (*residuals, *correlations)
+        ):
+            message = f"fixed variances or correlations within the covariance block of {members} (~~) cannot be run yet"
+            yield _problem(message, block.span)
+        elif len({parameter.name for parameter in (*residuals, *correlations)}) < len(residuals) + len(
+            correlations
+        ):
+            message = f"equal variances or correlations within the covariance block of {members} (~~) cannot be run yet"
+            yield _problem(message, block.span)
 
 
 def _terms(model: Model) -> Iterator[tuple[Equation, Reference, Span | None]]:
@@ -84,9 +93,7 @@ def _references(model: Model) -> Iterator[Problem]:
     for _, reference, span in _terms(model):
         variable = model.variables[reference.variable]
         name = reference.variable
-        if variable.role is Role.LATENT:
-            yield _problem(f"the latent variable '{name}' cannot be run yet", span)
-        elif reference.form in (Form.LAG, Form.MISSING, Form.EFFECT):
+        if reference.form in (Form.LAG, Form.MISSING):
             yield _problem(f"the {reference.form.value} of '{name}' cannot be run yet", span)
         elif reference.form is Form.DUMMY and variable.incomplete:
             yield _problem(f"the incomplete nominal predictor '{name}' cannot be run yet", span)

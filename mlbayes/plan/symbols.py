@@ -107,6 +107,20 @@ class Symbols:
         """The grand mean of a modelled predictor (for an ordinal one on the scale of its latent response)."""
         return Atom("grand", name, TOP)
 
+    def named_effect(self, name: str) -> Atom:
+        """The random effect that RANDOMEFFECT names."""
+        effect = next(e for e in self.model.named_effects if e.name == name)
+        for number, equation in enumerate(self.model.equations):
+            for group in equation.random:
+                if (equation.outcome, group.level) == (
+                    effect.outcome,
+                    effect.level,
+                ) and effect.label in group.labels:
+                    return Atom(
+                        "effect", str(number), group.level, group.terms[group.labels.index(effect.label)]
+                    )
+        raise AssertionError(f"no effect {name}")
+
     def centre(self, name: str) -> Atom:
         """What a grand-mean centred predictor is centred at: its grand mean, or an ordinal one's mean probability."""
         if self.model.variables[name].kind is Kind.ORDINAL:
@@ -176,6 +190,8 @@ class Symbols:
             return self._centred(self.value(name), reference, mode)
         if reference.form is Form.RESPONSE:
             return Polynomial.of(self.response(name))
+        if reference.form is Form.EFFECT:
+            return Polynomial.of(self.named_effect(name))
         if reference.form is Form.MEAN:
             return self._centred(self.mean(name, reference.level), reference, mode)
         raise unsupported(f"the {reference.form.value} of '{name}' cannot be run yet")

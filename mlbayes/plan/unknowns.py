@@ -16,14 +16,19 @@ Mask = NDArray[np.bool_]
 class Unknown:
     """Something that a block draws.
 
-    `mask`: which units are unknown (None: all); for `cells` the missing values of a row-level variable, which
-    get a tier of their own.  `group`: number of the covariance group of a whitened effect.
+    `mask`: which units are unknown (None: all).  `cells`: missing values or latent scores of rows, which get a tier
+    of their own with the rows on which any of them is unknown.  `group`: it is a whitened effect.
     """
 
     atom: Atom
     mask: Mask | None = None
     cells: bool = False
-    group: int | None = None
+    group: bool = False
+
+    @property
+    def masked(self) -> bool:
+        """Is it known for some units."""
+        return self.mask is not None and not bool(self.mask.all())
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,15 @@ class Residual:
     active: Mask
     precision: int
     squares: bool
+
+
+@dataclass(frozen=True)
+class Coupling:
+    """Two residuals of a block (by position) that covary: `precision` is the offset of their element of the inverse."""
+
+    first: int
+    second: int
+    precision: int
 
 
 @dataclass(frozen=True)

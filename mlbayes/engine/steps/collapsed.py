@@ -1,7 +1,8 @@
 """Metropolis steps on variances and covariance matrices with everything else of their block integrated out.
 
 The target is the exact marginal density that the elimination yields.  Parameters are the elements of
-Cholesky factors on their natural scale and logarithms of variances.  During the first half of burn-in a
+Cholesky factors on their natural scale, logarithms of variances, and coefficients (loadings) that multiply
+unknowns of the block.  During the first half of burn-in a
 random walk explores; from then on proposals come from a t distribution whose centre and scale are those
 of earlier draws, learned in burn-in and then frozen.  Diagonal elements close to zero are proposed on
 both sides of it and folded, so the proposal density sums over the signs.
@@ -19,16 +20,28 @@ from mlbayes.engine.elimination import eliminate, top_quadratic
 from mlbayes.engine.jit import kernel
 from mlbayes.engine.linalg import cholesky, packed
 from mlbayes.engine.steps.covariances import log_prior_factor
+from mlbayes.engine.steps.residual_covariances import write_covariance
 from mlbayes.plan.plan import (
     COLLAPSED_BLOCK,
-    COLLAPSED_GROUPS,
+    COLLAPSED_FIRST,
     COLLAPSED_HEAD,
+    COLLAPSED_LAST,
     COLLAPSED_MEMORY,
     COLLAPSED_REPEATS,
     COLLAPSED_SIZE,
-    COLLAPSED_VARIANCES,
+    COVARIANCE_FACTOR,
+    COVARIANCE_SIZE,
+    GROUP_DF,
     GROUP_FACTOR,
     GROUP_SIZE,
+    THETA_COEFFICIENT,
+    THETA_COVARIANCE,
+    THETA_GROUP,
+    THETA_KIND,
+    THETA_PRIOR,
+    THETA_SIZE,
+    THETA_TARGET,
+    THETA_VARIANCE,
     VARIANCE_COUNT,
     VARIANCE_PRECISION,
     VARIANCE_PRIOR,
@@ -50,51 +63,79 @@ ENOUGH = 0.1  # least acceptance rate of independence proposals
 
 @kernel
 def read_parameters(plan: Plan, store: NDArray, step: NDArray, theta: NDArray) -> None:
-    """Theta from the factors and precisions in the store."""
+    """Theta from the factors, precisions and coefficients in the store."""
     at = 0
-    groups = step[COLLAPSED_GROUPS]
-    for k in range(plan.index[groups]):
-        group = plan.groups[plan.index[groups + 1 + k]]
-        for e in range(group[GROUP_SIZE] * (group[GROUP_SIZE] + 1) // 2):
-            theta[at] = store[group[GROUP_FACTOR] + e]
-            at += 1
-    variances = step[COLLAPSED_VARIANCES]
-    for k in range(plan.index[variances]):
-        variance = plan.variances[plan.index[variances + 1 + k]]
-        theta[at] = -math.log(store[variance[VARIANCE_PRECISION]])
-        at += 1
+    for k in range(step[COLLAPSED_FIRST], step[COLLAPSED_LAST]):
+        row = plan.thetas[k]
+        target = row[THETA_TARGET]
+        if row[THETA_KIND] == THETA_VARIANCE:
+            theta[at] = -math.log(store[plan.variances[target, VARIANCE_PRECISION]])
+        else:
+            offset = target
+            if row[THETA_KIND] == THETA_GROUP:
+                offset = plan.groups[target, GROUP_FACTOR]
+            elif row[THETA_KIND] == THETA_COVARIANCE:
+                offset = plan.covariances[target, COVARIANCE_FACTOR]
+            for e in range(row[THETA_SIZE]):
+                theta[at + e] = store[offset + e]
+        at += row[THETA_SIZE]
 
 
 @kernel
-def write_parameters(plan: Plan, store: NDArray, step: NDArray, theta: NDArray, scratch: NDArray) -> float:
-    """Factors and precisions in the store from theta; returns log prior + sum of n/2 log precision."""
+def write_coefficient(store: NDArray, row: NDArray, value: float) -> float:
+    """A coefficient in the store; returns its log prior, -inf outside of its bounds."""
+    store[row[THETA_TARGET]] = value
+    prior = row[THETA_PRIOR]
+    if not store[prior + 2] <= value <= store[prior + 3]:
+        return -math.inf
+    return -0.5 * store[prior] * (value - store[prior + 1]) ** 2
+
+
+@kernel
+def write_variance(store: NDArray, variance: NDArray, value: float) -> float:
+    """A precision in the store from a log variance; returns log prior + n/2 log precision.
+
+    An inverse gamma density of x is x^-a exp(-b / x) on log x.
+    """
+    precision = math.exp(-value)
+    store[variance[VARIANCE_PRECISION]] = precision
+    prior = variance[VARIANCE_PRIOR]
+    return -store[prior] * value - store[prior + 1] * precision - 0.5 * variance[VARIANCE_COUNT] * value
+
+
+@kernel
+def write_parameters(plan: Plan, store: NDArray, step: NDArray, theta: NDArray, work: Work) -> float:
+    """Put theta into the store; returns log prior + the powers of precisions in the likelihood."""
     at = 0
     log_density = 0.0
-    groups = step[COLLAPSED_GROUPS]
-    for k in range(plan.index[groups]):
-        group = plan.groups[plan.index[groups + 1 + k]]
-        size = group[GROUP_SIZE] * (group[GROUP_SIZE] + 1) // 2
-        for e in range(size):
-            store[group[GROUP_FACTOR] + e] = theta[at + e]
-        log_density += log_prior_factor(store, theta[at : at + size], group, scratch)
-        at += size
-    variances = step[COLLAPSED_VARIANCES]
-    for k in range(plan.index[variances]):
-        variance = plan.variances[plan.index[variances + 1 + k]]
-        precision = math.exp(-theta[at])
-        store[variance[VARIANCE_PRECISION]] = precision
-        # an inverse gamma density of x is x^-a exp(-b / x) on log x
-        log_density -= store[variance[VARIANCE_PRIOR]] * theta[at]
-        log_density -= store[variance[VARIANCE_PRIOR] + 1] * precision
-        log_density -= 0.5 * variance[VARIANCE_COUNT] * theta[at]
-        at += 1
+    for k in range(step[COLLAPSED_FIRST], step[COLLAPSED_LAST]):
+        row = plan.thetas[k]
+        target = row[THETA_TARGET]
+        values = theta[at : at + row[THETA_SIZE]]
+        if row[THETA_KIND] == THETA_VARIANCE:
+            log_density += write_variance(store, plan.variances[target], values[0])
+        elif row[THETA_KIND] == THETA_COEFFICIENT:
+            log_density += write_coefficient(store, row, values[0])
+        elif row[THETA_KIND] == THETA_COVARIANCE:
+            log_density += write_covariance(store, plan.covariances[target], values, work)
+        else:
+            group = plan.groups[target]
+            for e in range(row[THETA_SIZE]):
+                store[group[GROUP_FACTOR] + e] = values[e]
+            prior = group[GROUP_DF]
+            log_density += log_prior_factor(
+                store[prior], store[prior + 1], group[GROUP_SIZE], values, work.vectors[7]
+            )
+        at += row[THETA_SIZE]
     return log_density
 
 
 @kernel
 def log_marginal(plan: Plan, store: NDArray, step: NDArray, theta: NDArray, work: Work) -> float:
     """Log density of theta with the block's unknowns integrated out; -inf where it cannot be computed."""
-    log_density = write_parameters(plan, store, step, theta, work.vectors[7])
+    log_density = write_parameters(plan, store, step, theta, work)
+    if log_density == -math.inf:
+        return -math.inf
     b = step[COLLAPSED_BLOCK]
     log_determinant = eliminate(plan, store, b, False, work)
     if math.isnan(log_determinant):
@@ -109,12 +150,16 @@ def mark_diagonal(plan: Plan, step: NDArray, marks: NDArray) -> None:
     at = 0
     for i in range(step[COLLAPSED_SIZE]):
         marks[i] = 0.0
-    groups = step[COLLAPSED_GROUPS]
-    for k in range(plan.index[groups]):
-        p = plan.groups[plan.index[groups + 1 + k], GROUP_SIZE]
+    for k in range(step[COLLAPSED_FIRST], step[COLLAPSED_LAST]):
+        row = plan.thetas[k]
+        p = 0
+        if row[THETA_KIND] == THETA_GROUP:
+            p = plan.groups[row[THETA_TARGET], GROUP_SIZE]
+        elif row[THETA_KIND] == THETA_COVARIANCE:
+            p = plan.covariances[row[THETA_TARGET], COVARIANCE_SIZE]
         for i in range(p):
             marks[at + packed(i, i)] = 1.0
-        at += p * (p + 1) // 2
+        at += row[THETA_SIZE]
 
 
 @kernel
@@ -300,4 +345,4 @@ def draw_collapsed(
             current = proposed
             for i in range(d):
                 theta[i] = new[i]
-    write_parameters(plan, store, step, theta, work.vectors[7])
+    write_parameters(plan, store, step, theta, work)

@@ -43,14 +43,11 @@ from mlbayes.plan.plan import (
 
 
 @kernel
-def log_prior_factor(store: NDArray, factor: NDArray, group: NDArray, scratch: NDArray) -> float:
-    """Log density of the packed Cholesky factor L when LL' has the group's inverse Wishart prior.
+def log_prior_factor(df: float, scale: float, p: int, factor: NDArray, scratch: NDArray) -> float:
+    """Log density of the packed p x p Cholesky factor L when LL' has the inverse Wishart prior IW(df, scale I).
 
     |d(LL')/dL| is proportional to prod l_ii^(p-i), i from 0.  Signs of the diagonal do not matter.
     """
-    p = group[GROUP_SIZE]
-    df = store[group[GROUP_DF]]
-    scale = store[group[GROUP_DF] + 1]
     s = 0.0
     for i in range(p):
         s += (p - i - (df + p + 1.0)) * math.log(abs(factor[packed(i, i)]))
@@ -250,8 +247,9 @@ def draw_interweaving(plan: Plan, store: NDArray, b: int, rng: Generator, work: 
         group = plan.groups[g]
         size = group[GROUP_SIZE] * (group[GROUP_SIZE] + 1) // 2
         old = store[group[GROUP_FACTOR] : group[GROUP_FACTOR] + size]
-        ratio += log_prior_factor(store, h[at : at + size], group, work.vectors[1])
-        ratio -= log_prior_factor(store, old, group, work.vectors[1])
+        df, scale, p = store[group[GROUP_DF]], store[group[GROUP_DF] + 1], group[GROUP_SIZE]
+        ratio += log_prior_factor(df, scale, p, h[at : at + size], work.vectors[1])
+        ratio -= log_prior_factor(df, scale, p, old, work.vectors[1])
         at += size
     if block[BLOCK_BOUNDS] >= 0:
         for i in range(block[BLOCK_UNKNOWNS]):
