@@ -47,7 +47,9 @@ def test_reported_variances_and_explained_parts(name):
         centred = any(m.variable in values.responses for m in planned.model.predictor_models)
         if centred and r.recentring.raw:
             continue
-        terms = np.stack([values.expression(t.expression, equation.level, False) for t in equation.terms], axis=1)
+        terms = np.stack(
+            [values.expression(t.expression, equation.level, False) for t in equation.terms], axis=1
+        )
         groups = []
         for group, at in zip(equation.random, place.covariances, strict=True):
             n = len(group.terms)
@@ -74,4 +76,6 @@ def test_reported_predictor_models(name):
         for k, part in enumerate(predictor.parts):
             slopes = record[place.slopes[k] : place.slopes[k] + len(part.predictors)]
             np.testing.assert_array_equal(slopes, values.slopes[predictor.variable, k])
-            np.testing.assert_allclose(1.0 / record[place.precisions[k]], values.residuals[predictor.variable, k])
+            np.testing.assert_allclose(
+                1.0 / record[place.precisions[k]], values.residuals[predictor.variable, k]
+            )

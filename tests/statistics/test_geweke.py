@@ -59,7 +59,9 @@ def cells():
 
 def responses():
     text = "DATA: t; ORDINAL: b; FIXED: z; MODEL: y ~ 1@c b@a z@d; y ~~ y@s; PARAMETERS: "
-    return Responses(text + PRIORS.replace("b ~", "d ~"), holed("b"))
+    return Responses(
+        text + PRIORS.replace("b ~", "d ~").replace("a ~ normal(.5, 1)", "a ~ normal(3, .25)"), holed("b")
+    )
 
 
 TOYS = {f.__name__: f for f in (two_levels, three_levels, predictor, cells, responses)}
