@@ -145,7 +145,9 @@ def _residual(draft: Draft, table: ParameterTable, modelled: set[str]) -> str | 
         return None
     name = f"{draft.title} residual"
     span = draft.residual_span
-    return table.register(name, draft.residual, ParameterKind.VARIANCE, table.priors.variance, span)
+    clusters = draft.outcome.level > 1 and not draft.latent
+    prior = table.priors.cluster_variance if clusters else table.priors.variance
+    return table.register(name, draft.residual, ParameterKind.VARIANCE, prior, span)
 
 
 # ------------------------------------------------------------------ the printed form
