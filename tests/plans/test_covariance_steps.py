@@ -200,12 +200,12 @@ def dense_log_marginal(planned, store: np.ndarray, block, step) -> float:
     """Log density of factors and log variances with the block's unknowns integrated out, up to a constant."""
     dense = Dense(planned, store.copy(), block)
     value = -0.5 * dense.collapsed()
-    rows = planned.plan.index[step[p.COLLAPSED_GROUPS] :]
-    for row in rows[1 : 1 + rows[0]]:
-        _, group = group_of(planned, int(row))
-        value += naive.log_prior_of_factor(dense.factor(group), group.df, group.scale)
-    rows = planned.plan.index[step[p.COLLAPSED_VARIANCES] :]
-    for row in rows[1 : 1 + rows[0]]:
+    for kind, row, _, _ in planned.plan.thetas[step[p.COLLAPSED_FIRST] : step[p.COLLAPSED_LAST]]:
+        if kind == p.THETA_GROUP:
+            _, group = group_of(planned, int(row))
+            value += naive.log_prior_of_factor(dense.factor(group), group.df, group.scale)
+            continue
+        assert kind == p.THETA_VARIANCE
         precision = planned.plan.variances[row, p.VARIANCE_PRECISION]
         a, b = prior_of(planned, precision)
         variance = 1.0 / store[precision]

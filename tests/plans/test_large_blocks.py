@@ -129,7 +129,7 @@ def mutated(planned, table: str, row: int, column: int, value: int):
 
 @pytest.mark.parametrize(
     ("table", "field"),
-    [("maps", p.MAP_KIND), ("maps", p.MAP_COLUMN), ("mixes", p.MIX_PRECISION), ("mixes", p.MIX_COLUMN),
+    [("maps", p.MAP_SCALE), ("maps", p.MAP_COLUMN), ("mixes", p.MIX_PRECISION), ("mixes", p.MIX_COLUMN),
      ("mixes", p.MIX_VECTOR), ("tops", p.TOP_COLUMN), ("fills", p.FILL_FACTOR), ("fills", p.FILL_ADD),
      ("products", p.PRODUCT_A), ("products", p.PRODUCT_BASE)],
 )  # fmt: skip
@@ -150,7 +150,9 @@ def test_a_change_of_the_tables_is_found(table, field):
     spare = int(planned.plan.blocks[-1, p.BLOCK_PRIOR])  # some other place in the store
     for row in rows:
         old = getattr(planned.plan, table)[row, field]
-        other = {"maps": p.MAP_MINUS if field == p.MAP_KIND else 1 - min(old, 1), "tops": 1 - min(old, 1)}
+        other = {"tops": 1 - min(old, 1)}
+        if field == p.MAP_COLUMN:
+            other["maps"] = 1 - min(old, 1)
         value = other.get(table, spare if field not in (p.MIX_COLUMN, p.FILL_ADD) or old else 1)
         if table == "mixes" and field == p.MIX_COLUMN:
             value = 0 if old else min(1, getattr(planned.plan, table)[row, p.MIX_ROW])

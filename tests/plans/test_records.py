@@ -64,7 +64,7 @@ def test_reported_variances_and_explained_parts(name):
         found = [record[at + i] for at in place.parts for i in (0, 1)]
         np.testing.assert_allclose(found, parts["random"], rtol=1e-7, atol=1e-9)
         variance = values.coefficient(equation.residual)
-        np.testing.assert_allclose(1.0 / record[place.precision], variance, rtol=1e-12)
+        np.testing.assert_allclose(record[place.variance], variance, rtol=1e-12)
 
 
 @pytest.mark.parametrize("name", PLANS)

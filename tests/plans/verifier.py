@@ -139,7 +139,7 @@ class Dense:
                 self.constant += omega * r0 @ r0
         by_atom = {part.atom: part for part in self.parts}
         for unknown in self.block.unknowns:
-            if unknown.group is not None:
+            if unknown.group:
                 places = by_atom[unknown.atom].places
                 self.precision[places, places] += np.eye(by_atom[unknown.atom].units.size)
         for top in self.block.tops:

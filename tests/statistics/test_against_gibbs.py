@@ -40,7 +40,7 @@ def ours(columns: dict[str, np.ndarray], draws: int, chains: int = 2) -> dict[st
     return {
         "beta": found[:, :, place.coefficients : place.coefficients + 3],
         "s": found[:, :, at : at + 4].reshape(chains, draws, 2, 2)[:, :, ::-1, ::-1],
-        "variance": 1.0 / found[:, :, place.precision],
+        "variance": found[:, :, place.variance],
     }
 
 
@@ -86,7 +86,9 @@ def test_the_priors_are_those_of_the_script():
     planned = plan_of(TEXT, data())
     block, group, variance = planned.plan.blocks[0], planned.plan.groups[0], planned.plan.variances[0]
     prior = planned.store[block[p.BLOCK_PRIOR] : block[p.BLOCK_PRIOR] + 6]
-    np.testing.assert_allclose(prior, [0.25, 1.0, 0.5, 1.0, 0.0, 0.5])
+    places = [[top.atom.name for top in planned.blocks[0].tops].index(name) for name in "cab"]
+    np.testing.assert_allclose(prior[places], [0.25, 1.0, 0.5])
+    np.testing.assert_allclose(prior[3:][places], [1.0, 0.0, 0.5])
     np.testing.assert_allclose(planned.store[group[p.GROUP_DF] : group[p.GROUP_DF] + 2], [3.0, 1.0])
     at = variance[p.VARIANCE_PRIOR]
     np.testing.assert_allclose(planned.store[at : at + 2], [3.0, 2.0])

@@ -146,10 +146,9 @@ def test_wrong_sign_in_a_map_is_caught():
     toy = predictor()
     maps = toy.plan.maps.copy()
     row = toy.plan.tiers[toy.plan.blocks[0, p.BLOCK_FIRST] + 1]  # the latent means
-    assert maps[row[p.TIER_MAPS], p.MAP_KIND] in (p.MAP_ONE, p.MAP_MINUS)
-    kind = maps[row[p.TIER_MAPS], p.MAP_KIND]
-    maps[row[p.TIER_MAPS], p.MAP_KIND] = p.MAP_MINUS if kind == p.MAP_ONE else p.MAP_ONE
-    assert caught(toy, plan=toy.plan._replace(maps=maps))
+    scale = toy.planned.store[maps[row[p.TIER_MAPS], p.MAP_SCALE]]
+    maps[row[p.TIER_MAPS], p.MAP_SCALE] = toy.planned.store.size
+    assert caught(toy, plan=toy.plan._replace(maps=maps), extra=(-scale,))
 
 
 def test_wrong_precision_in_a_mix_is_caught():
