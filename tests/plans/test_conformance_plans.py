@@ -13,6 +13,7 @@ from verifier import Dense, ScriptedDraws, engine_collapsed, engine_vector
 from mlbayes import pipeline
 from mlbayes.engine.substitution import sum_of_squares
 from mlbayes.model.build import build_model
+from mlbayes.model.model import Role
 from mlbayes.plan.choose import make_plan
 from mlbayes.problems import ProblemError, ProblemKind
 from mlbayes.source import Source
@@ -76,6 +77,12 @@ def test_plan_of_a_conformance_script(path):
         ScriptedDraws(running, block).draw()
         scale = np.sqrt(np.diag(np.linalg.inv(dense.precision)))
         np.testing.assert_allclose((engine_vector(running.store, dense) - dense.mean) / scale, 0.0, atol=1e-5)
+        if (
+            model.covariances
+            or model.named_effects
+            or any(v.role is Role.LATENT for v in model.variables.values())
+        ):
+            continue  # the naive joint density knows none of these yet
         joint, quadratic = [], []
         for _ in range(2):
             t = dense.mean + scale * 0.1 * rng.normal(size=dense.size)

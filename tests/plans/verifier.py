@@ -81,10 +81,10 @@ class Dense:
             known[part.atom] = values
         return known
 
-    def design(self, e: int) -> tuple[np.ndarray, np.ndarray]:
+    def design(self, e: int, active: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """A and r0 of residual = r0 + A t, for the active units."""
         residual = self.block.residuals[e]
-        active = np.flatnonzero(residual.active)
+        active = residual.active if active is None else active
         zero = self.zeros()
         r0 = self.residual(e, zero)
         a = np.zeros((r0.size, self.size))
@@ -137,6 +137,15 @@ class Dense:
             self.linear -= omega * a.T @ r0
             if residual.squares:
                 self.constant += omega * r0 @ r0
+        for pair in self.block.couplings:
+            both = self.block.residuals[pair.first].active & self.block.residuals[pair.second].active
+            omega = self.store[pair.precision]
+            (a, r0), (b, s0) = (self.design(e, both) for e in (pair.first, pair.second))
+            a, b = a @ t, b @ t
+            self.precision += omega * (a.T @ b + b.T @ a)
+            self.linear -= omega * (a.T @ s0 + b.T @ r0)
+            if self.block.residuals[pair.first].squares:
+                self.constant += 2.0 * omega * r0 @ s0
         by_atom = {part.atom: part for part in self.parts}
         for unknown in self.block.unknowns:
             if unknown.group:
@@ -183,7 +192,8 @@ def engine_vector(store: np.ndarray, dense: Dense) -> np.ndarray:
             continue
         tier, offset = dense.block.effect_offset(part.atom)
         values = store[offset : offset + tier.units.units]
-        t[part.places] = values if tier.units.members is not None else values[part.units]
+        members = tier.units.members  # cells of several variables share a tier
+        t[part.places] = values[part.units if members is None else np.searchsorted(members, part.units)]
     return t
 
 
