@@ -7,7 +7,7 @@ taken out again.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +20,8 @@ CHUNK = 20_000  # rows turned into text at a time
 DECIMALS = 4
 DAT_WIDTH = 12
 LARGEST = 1e14  # beyond it a scaled number does not fit into 64 bits
+
+INNER_BLANK = b"\x1f"  # stands for a blank within a word, which must not be taken out
 
 POWERS = 10 ** np.arange(19, dtype=np.int64)
 BLANK, COMMA, NEWLINE, MINUS, POINT, ZERO = b" ,\n-.0"
@@ -83,19 +85,37 @@ def slow_cells(values: Array, missing: bytes, width: int) -> Bytes:
     return np.frombuffer(joined, np.uint8).reshape(len(texts), width).copy()
 
 
-def table_text(block: Array, whole: Sequence[bool], layout: Format) -> Iterator[bytes]:
-    """The rows of a block (rows, columns) as text, in chunks; `whole`: columns without decimals."""
+def word_cells(words: Sequence[str]) -> Bytes:
+    """Words as right-aligned text, in quotes where commas or quotes need them; blanks in them are marked."""
+    quoted = ('"' + word.replace('"', '""') + '"' if set(word) & set(',"') else word for word in words)
+    encoded = [word.encode().replace(b" ", INNER_BLANK) for word in quoted]
+    width = max([1, *(len(word) for word in encoded)])
+    joined = b"".join(word.rjust(width) for word in encoded)
+    return np.frombuffer(joined, np.uint8).reshape(len(encoded), width)
+
+
+def table_text(
+    block: Array, whole: Sequence[bool], layout: Format, words: Mapping[int, Sequence[str]] | None = None
+) -> Iterator[bytes]:
+    """The rows of a block (rows, columns) as text, in chunks; `whole`: columns without decimals.
+
+    `words`: {column: its words}; a table of fixed columns has numbers only.
+    """
+    words = {} if layout.fixed or words is None else words
     missing = layout.missing.encode("ascii", "replace")
     for start in range(0, len(block), CHUNK):
         chunk = block[start : start + CHUNK]
         separator = np.full((len(chunk), 1), BLANK if layout.fixed else COMMA, np.uint8)
         parts: list[Bytes] = []
         for k in range(chunk.shape[1]):
+            if k in words:
+                parts += [word_cells(words[k][start : start + CHUNK]), separator]
+                continue
             width = DAT_WIDTH if layout.fixed else 1
             parts += [cells(chunk[:, k], 0 if whole[k] else DECIMALS, missing, width), separator]
         parts[-1] = np.full((len(chunk), 1), NEWLINE, np.uint8)
         text = np.concatenate(parts, axis=1).ravel()
-        yield (text if layout.fixed else text[text != BLANK]).tobytes()
+        yield text.tobytes() if layout.fixed else text[text != BLANK].tobytes().replace(INNER_BLANK, b" ")
 
 
 def header_text(names: Sequence[str], layout: Format) -> bytes:

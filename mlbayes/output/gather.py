@@ -33,6 +33,11 @@ def imputations_of(model: Model, table: Table, draws: Draws) -> Imputations | No
         original=np.column_stack([_columns(table, rows), np.full((rows.size, len(sample.added)), np.nan)]),
         mean=None if mean is None else completed(model, table, mean),
         variance=None if variance is None else completed(model, table, variance, spread=True),
+        words={
+            k: [column.texts[row] for row in rows]
+            for k, column in enumerate(table.columns.values())
+            if column.texts is not None
+        },
     )
 
 

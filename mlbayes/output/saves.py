@@ -7,7 +7,7 @@ one row (or column) per numbered row of the report, in order of printing.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,7 +27,7 @@ class Imputations:
     """Imputed data sets (rows, columns) in the order of the data file, nan where a cell stays missing.
 
     `names`: all input columns first.  `original`: the data as read, nan in added columns.  `mean`,
-    `variance`: over draws, same shape.
+    `variance`: over draws, same shape.  `words`: {column: its words} of columns of text, whose numbers are mere codes.
     """
 
     names: list[str]
@@ -35,6 +35,7 @@ class Imputations:
     original: Array | None = None
     mean: Array | None = None
     variance: Array | None = None
+    words: Mapping[int, Sequence[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -59,23 +60,33 @@ class Results:
 
 # ------------------------------------------------------------------ imputed data
 def write_table(
-    path: Path, names: Sequence[str], array: Array, layout: Format, whole: Sequence[bool] | None = None
+    path: Path,
+    names: Sequence[str],
+    array: Array,
+    layout: Format,
+    whole: Sequence[bool] | None = None,
+    words: Mapping[int, Sequence[str]] | None = None,
 ) -> None:
     """One table of shape (rows, columns); whole columns are found out when they are not given."""
-    write_tables(path, names, [array], layout, whole)
+    write_tables(path, names, [array], layout, whole, words)
 
 
 def write_tables(
-    path: Path, names: Sequence[str], blocks: Sequence[Array], layout: Format, whole: Sequence[bool] | None
+    path: Path,
+    names: Sequence[str],
+    blocks: Sequence[Array],
+    layout: Format,
+    whole: Sequence[bool] | None,
+    words: Mapping[int, Sequence[str]] | None = None,
 ) -> None:
-    """Several tables below each other."""
+    """Several tables below each other; the columns of `words` hold the same words in each of them."""
     kinds = whole_columns(blocks) if whole is None else list(whole)
 
     def parts() -> Iterator[bytes]:
         if layout.header:
             yield header_text(names, layout)
         for block in blocks:
-            yield from table_text(block, kinds, layout)
+            yield from table_text(block, kinds, layout, words)
 
     write_bytes(path, parts())
 
@@ -107,7 +118,8 @@ def save_stacked(name: str, results: Results, place: Place, first: int = 1) -> l
     numbered = [np.column_stack((np.full(len(block), k), block)) for k, block in enumerate(blocks, first)]
     path = place.target(name)
     whole = [True, *decimals_wanted(imputations, layout)]
-    write_tables(path, ["imp#", *imputations.names], numbered, layout, whole)
+    words = {k + 1: column for k, column in imputations.words.items()}
+    write_tables(path, ["imp#", *imputations.names], numbered, layout, whole, words)
     return [path]
 
 
@@ -126,7 +138,7 @@ def save_separate(name: str, results: Results, place: Place) -> list[Path]:
     paths = [place.target(file) for file in files]
     listed = place.target(str(Path(pattern.replace("*", "list")).with_suffix(".dat")))
     for path, block in zip(paths, imputations.blocks, strict=True):
-        write_table(path, imputations.names, block, layout, whole)
+        write_table(path, imputations.names, block, layout, whole, imputations.words)
     write_bytes(listed, [f"{path.name}\n".encode() for path in paths])
     return [*paths, listed]
 
@@ -142,7 +154,8 @@ def save_over_draws(name: str, results: Results, place: Place, what: str) -> lis
     path = place.target(name)
     layout = Format.of(name, results.missing, True)
     whole = [False] * len(imputations.names) if layout.fixed else None
-    write_table(path, imputations.names, table, layout, whole)
+    words = imputations.words if what == "mean" else None
+    write_table(path, imputations.names, table, layout, whole, words)
     return [path]
 
 

@@ -316,3 +316,19 @@ def test_the_order_of_rows_does_not_matter_to_what_is_saved(folder, tmp_path, or
     _, table = read(made / "stacked0.csv")
     assert np.array_equal(table[360:720, 1], shuffled["row"])
     assert np.array_equal(table[:360, 3], shuffled["score"], equal_nan=True)
+
+
+def test_words_are_saved_as_they_are(tmp_path, original):
+    """Identifiers and columns that the model does not use."""
+    head, *body = [line.split(",") for line in as_text(original).splitlines()]
+    place = head.index("school")
+    named = [[*row[:place], f"School {row[place]}", *row[place + 1 :], '"a, b"'] for row in body]
+    data = "\n".join(",".join(row) for row in [[*head, "note"], *named]) + "\n"
+    made = rerun(tmp_path / "words", original, lambda s: s, data=data)
+    for file, schools in (("stacked0.csv", 8), ("imp3.csv", 1), ("avg.csv", 1)):
+        with (made / file).open() as stream:
+            rows = list(csv.DictReader(stream))
+        assert [row["school"] for row in rows] == [row[place] for row in named] * schools
+        assert {row["note"] for row in rows} == {"a, b"}
+    fixed = np.genfromtxt(made / "imp3.dat", missing_values="NA")
+    assert len(set(fixed[:, place])) == 30

@@ -25,6 +25,9 @@ RUNS = [
     "OPTIONS: joint; MODEL: y ~ x z;",
     "MODEL: y ~ x@l1 (x^2)@l2; PARAMETERS: d = l1 * l2; l1 ~ normal(0, 4); WALDTEST: l1 = 0;",
     "OPTIONS: savelatent saveresidual savepredicted mcse; MODEL: y ~ x; NIMPS: 2; SAVE: stacked = a.csv;",
+    "LATENT: f; MODEL: f -> y z m;",
+    "MODEL: y ~ z; m ~ z; y ~~ m;",
+    TWO + "RANDOMEFFECT: u = y | 1 [pupil]; MODEL: y ~ z; m ~ z;",
 ]
 REFUSED = [
     "ORDINAL: b; MODEL: b ~ z;",
@@ -35,13 +38,10 @@ REFUSED = [
     "MODEL: y ~ z; var(y) ~ z;",
     TWO + "MODEL: y ~ z; OPTIONS: hev;",
     "MODEL: y ~ z; OPTIONS: use_phantom;",
-    "LATENT: f; MODEL: f -> y z m;",
-    "MODEL: y ~ z; m ~ z; y ~~ m;",
     TWO + "TIMEID: t; MODEL: y ~ y.lag;",
     "WEIGHT: o; MODEL: y ~ z;",
     "FCS: y x z;",
     "BYGROUP: b; MODEL: y ~ z;",
-    TWO + "RANDOMEFFECT: u = y | 1 [pupil]; MODEL: y ~ z; m ~ z;",
     "ORDINAL: o; MODEL: y ~ x o;",
 ]
 
