@@ -94,7 +94,9 @@ class BlockTables:
         entries = builder.count("tops")
         for i, top in enumerate(tops):
             for use in self.block.uses[top.atom]:
-                builder.add("tops", [i, self.top_columns.index(use.column), self._scale(use.scale)])
+                lowest = self.tiers[0].columns
+                place = lowest.index(use.column) if use.column in lowest else -1
+                builder.add("tops", [i, self.top_columns.index(use.column), self._scale(use.scale), place])
         prior = builder.vector([t.precision for t in tops] + [t.mean for t in tops] or [0.0])
         bounds = -1
         if any(top.bounds for top in tops):

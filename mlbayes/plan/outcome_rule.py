@@ -35,7 +35,7 @@ from mlbayes.plan.regressions import (
 from mlbayes.plan.symbols import unsupported
 from mlbayes.plan.unknowns import Coupling, EffectGroup, Residual, TopUnknown, Unknown
 
-LARGEST = 9  # parameters of one collapsed step: proposals in more dimensions are rarely accepted
+LARGEST = 6  # parameters of one collapsed step: proposals in more dimensions are rarely accepted
 
 
 def components(regressions: Regressions) -> list[list[OutcomeRegression]]:
@@ -67,18 +67,20 @@ class _Component:
     regressions: list[OutcomeRegression]
 
     def __post_init__(self) -> None:
-        model, symbols = self.choice.model, self.choice.symbols
+        model = self.choice.model
         self.own = {r.number: r.expanded() for r in self.regressions}
         values = [r.outcome for r in self.regressions if self.choice.regressions.is_drawn(r.equation.outcome)]
         self.latent = [a for a in values if model.variables[a.name].role is Role.LATENT]
+        self.latent.sort(key=lambda a: not self._is_location(a))
         self.cells = [a for a in values if a not in self.latent]
         self.groups = [g for r in self.regressions for g in _effect_groups(r)]
-        atoms = sorted(
-            {a for polynomial in self.own.values() for a in polynomial.atoms() if a.kind == "parameter"}
-        )
-        self.parameters = [a for a in atoms if symbols.is_dynamic(a)]
+        self.parameters = list(dict.fromkeys(a for r in self.regressions for a in _parameters(r)))
         self.others, _ = outcome_residuals(self.choice, values, {r.number for r in self.regressions})
         self._set_stuck_apart()
+
+    def _is_location(self, latent: Atom) -> bool:
+        """Does a latent variable stand alone in the equation of another variable, as a mean or a score."""
+        return any((latent,) in self.own[r.number].terms for r in self.regressions if r.outcome != latent)
 
     def _set_stuck_apart(self) -> None:
         """Values that occur in a power get a Metropolis step of their own."""
@@ -238,7 +240,8 @@ class _BlockPlan:
         left = dict(variances)
         for r in sorted(self.included, key=lambda r: r.outcome not in self.values):
             if r.precision in left:
-                thetas.append(Theta(p.THETA_VARIANCE, left.pop(r.precision), 1))
+                kind = p.THETA_SD if r.outcome in self.parts.latent else p.THETA_VARIANCE
+                thetas.append(Theta(kind, left.pop(r.precision), 1))
             thetas += [t for t in self._loadings(r) if t not in thetas]
         repeats = 2 if self.choice.model.hierarchy.levels > 2 else 1
         names = ", ".join(r.equation.title for r in self.included)
@@ -254,8 +257,8 @@ class _BlockPlan:
     def _loadings(self, r: OutcomeRegression) -> list[Theta]:
         """Coefficients of an equation that only scale unknowns of the block."""
         found = []
-        for atom in sorted(self.parts.own[r.number].atoms()):
-            if atom.kind == "parameter" and atom not in self.chosen and self._only_scales(atom):
+        for atom in dict.fromkeys(_parameters(r)):
+            if atom not in self.chosen and self._only_scales(atom):
                 parameter = self.choice.model.parameters[atom.name]
                 top = _coefficient(parameter, atom)
                 low, high = top.bounds or (-np.inf, np.inf)
@@ -293,6 +296,12 @@ class _BlockPlan:
         return PlannedStep(
             f"equation{'s' if len(self.included) > 1 else ''} of {names}: {', '.join(drawn)}", how, why
         )
+
+
+def _parameters(r: OutcomeRegression) -> list[Atom]:
+    """Free parameters of an equation in the order of its terms, which does not depend on their names."""
+    polynomials = [part for pair in zip(r.coefficients, r.terms, strict=True) for part in pair]
+    return [a for part in polynomials for monomial in part.terms for a in monomial if a.kind == "parameter"]
 
 
 def _triangle(n: int) -> int:

@@ -75,11 +75,12 @@ MIX_VECTOR = 2
 MIX_PRECISION = 3  # store: scalar
 MIX_FIELDS = 4
 
-# ---- map of the top unknowns: unknown, column, store offset of the factor
+# ---- map of the top unknowns: unknown, column, store offset of the factor, its column in the lowest tier
 TOP_UNKNOWN = 0
 TOP_COLUMN = 1
 TOP_FACTOR = 2
-TOP_FIELDS = 3
+TOP_LOWEST = 3
+TOP_FIELDS = 4
 
 # ---- fills: target (+)= factor * products * a * b, vectors over the units of a set
 FILL_TARGET = 0
@@ -152,7 +153,7 @@ THETA_TARGET = 1  # row of `groups`, `variances` or `covariances`; store offset 
 THETA_SIZE = 2
 THETA_PRIOR = 3  # store, of a coefficient: precision, mean, lower and upper bound
 THETA_FIELDS = 4
-THETA_GROUP, THETA_VARIANCE, THETA_COVARIANCE, THETA_COEFFICIENT = range(4)
+THETA_GROUP, THETA_VARIANCE, THETA_COVARIANCE, THETA_COEFFICIENT, THETA_SD = range(5)
 
 # ---- collapsed steps
 COLLAPSED_BLOCK = 0

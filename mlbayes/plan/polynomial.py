@@ -93,7 +93,8 @@ class Polynomial:
         for monomial, number in self.terms.items():
             product = Polynomial.number(number)
             for atom in monomial:
-                product = product * (change(atom) or Polynomial.of(atom))
+                replacement = change(atom)  # which may be the polynomial 0
+                product = product * (Polynomial.of(atom) if replacement is None else replacement)
             result = result + product
         return result
 

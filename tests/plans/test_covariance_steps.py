@@ -200,17 +200,34 @@ def dense_log_marginal(planned, store: np.ndarray, block, step) -> float:
     """Log density of factors and log variances with the block's unknowns integrated out, up to a constant."""
     dense = Dense(planned, store.copy(), block)
     value = -0.5 * dense.collapsed()
-    for kind, row, _, _ in planned.plan.thetas[step[p.COLLAPSED_FIRST] : step[p.COLLAPSED_LAST]]:
+    for kind, row, _, prior in planned.plan.thetas[step[p.COLLAPSED_FIRST] : step[p.COLLAPSED_LAST]]:
         if kind == p.THETA_GROUP:
             _, group = group_of(planned, int(row))
             value += naive.log_prior_of_factor(dense.factor(group), group.df, group.scale)
             continue
-        assert kind == p.THETA_VARIANCE
+        if kind == p.THETA_COEFFICIENT:
+            tau, mean, low, high = store[prior : prior + 4]
+            value += -0.5 * tau * (store[row] - mean) ** 2 if low <= store[row] <= high else -np.inf
+            continue
+        if kind == p.THETA_COVARIANCE:
+            matrix = planned.plan.covariances[row]
+            m = matrix[p.COVARIANCE_SIZE]
+            lower = np.zeros((m, m))
+            offset = matrix[p.COVARIANCE_FACTOR]
+            lower[np.tril_indices(m)] = store[offset : offset + m * (m + 1) // 2]
+            df, scale = store[matrix[p.COVARIANCE_DF] : matrix[p.COVARIANCE_DF] + 2]
+            value += naive.log_prior_of_factor(lower, df, scale)
+            value -= matrix[p.COVARIANCE_COUNT] * np.log(np.abs(np.diag(lower))).sum()
+            continue
+        assert kind in (p.THETA_VARIANCE, p.THETA_SD)
         precision = planned.plan.variances[row, p.VARIANCE_PRECISION]
         a, b = prior_of(planned, precision)
         variance = 1.0 / store[precision]
         n = sum(int(r.active.sum()) for r in block.residuals if r.precision == precision)
-        value += naive.log_inverse_gamma(variance, a, b) + np.log(variance)  # on the log scale
+        on_log_scale = np.log(variance)
+        on_sd_scale = 0.5 * np.log(variance)
+        value += naive.log_inverse_gamma(variance, a, b)
+        value += on_log_scale if kind == p.THETA_VARIANCE else on_sd_scale
         value -= 0.5 * n * np.log(variance)
     return value
 

@@ -1,11 +1,11 @@
 """Metropolis steps on variances and covariance matrices with everything else of their block integrated out.
 
 The target is the exact marginal density that the elimination yields.  Parameters are the elements of
-Cholesky factors on their natural scale, logarithms of variances, and coefficients (loadings) that multiply
-unknowns of the block.  During the first half of burn-in a
-random walk explores; from then on proposals come from a t distribution whose centre and scale are those
-of earlier draws, learned in burn-in and then frozen.  Diagonal elements close to zero are proposed on
-both sides of it and folded, so the proposal density sums over the signs.
+Cholesky factors on their natural scale, logarithms of variances, standard deviations of latent variables
+(which may be close to zero), and coefficients (loadings) that multiply unknowns of the block.  During the
+first half of burn-in a random walk explores; from then on proposals come from a t distribution whose centre
+and scale are those of earlier draws, learned in burn-in and then frozen.  Diagonal elements close to zero
+are proposed on both sides of it and folded, so the proposal density sums over the signs.
 
 Memory of a step with d parameters, at its store offset: the fields below, then mean (d), Cholesky factor
 of the covariance (d x d), running mean (d), running sum of squares (d x d).
@@ -39,6 +39,7 @@ from mlbayes.plan.plan import (
     THETA_GROUP,
     THETA_KIND,
     THETA_PRIOR,
+    THETA_SD,
     THETA_SIZE,
     THETA_TARGET,
     THETA_VARIANCE,
@@ -70,6 +71,8 @@ def read_parameters(plan: Plan, store: NDArray, step: NDArray, theta: NDArray) -
         target = row[THETA_TARGET]
         if row[THETA_KIND] == THETA_VARIANCE:
             theta[at] = -math.log(store[plan.variances[target, VARIANCE_PRECISION]])
+        elif row[THETA_KIND] == THETA_SD:
+            theta[at] = 1.0 / math.sqrt(store[plan.variances[target, VARIANCE_PRECISION]])
         else:
             offset = target
             if row[THETA_KIND] == THETA_GROUP:
@@ -114,6 +117,10 @@ def write_parameters(plan: Plan, store: NDArray, step: NDArray, theta: NDArray, 
         values = theta[at : at + row[THETA_SIZE]]
         if row[THETA_KIND] == THETA_VARIANCE:
             log_density += write_variance(store, plan.variances[target], values[0])
+        elif row[THETA_KIND] == THETA_SD:
+            # d log(x) = 2 dl / l for a standard deviation l, whose sign does not matter
+            size = math.log(abs(values[0]))
+            log_density += write_variance(store, plan.variances[target], 2.0 * size) - size
         elif row[THETA_KIND] == THETA_COEFFICIENT:
             log_density += write_coefficient(store, row, values[0])
         elif row[THETA_KIND] == THETA_COVARIANCE:
@@ -157,6 +164,8 @@ def mark_diagonal(plan: Plan, step: NDArray, marks: NDArray) -> None:
             p = plan.groups[row[THETA_TARGET], GROUP_SIZE]
         elif row[THETA_KIND] == THETA_COVARIANCE:
             p = plan.covariances[row[THETA_TARGET], COVARIANCE_SIZE]
+        elif row[THETA_KIND] == THETA_SD:
+            p = 1
         for i in range(p):
             marks[at + packed(i, i)] = 1.0
         at += row[THETA_SIZE]
@@ -213,13 +222,15 @@ def fold_marks(memory: NDArray, d: int, marks: NDArray) -> None:
 def propose_walk(
     memory: NDArray, d: int, theta: NDArray, new: NDArray, marks: NDArray, rng: Generator, work: Work
 ) -> None:
-    """A random-walk proposal; diagonal elements are reflected at zero."""
+    """A random-walk proposal; a diagonal element starts from either of its signs, so that folding is symmetric."""
     z = work.vectors[5]
     for i in range(d):
         z[i] = rng.standard_normal()
     scale = 2.4 / math.sqrt(d)
     for i in range(d):
         value = theta[i]
+        if marks[i] > 0.0 and rng.random() < 0.5:
+            value = -value
         if memory[LEARNED] > 0.0:
             for k in range(i + 1):
                 value += scale * memory[MEAN + d + i * d + k] * z[k]
@@ -317,6 +328,8 @@ def draw_collapsed(
     step = plan.collapsed[s]
     d = step[COLLAPSED_SIZE]
     memory = store[step[COLLAPSED_MEMORY] :]
+    if iteration >= burn and memory[LEARNED] == 0.0:
+        return  # the first walk, with steps in proportion to theta, is for burn-in only
     theta = work.vectors[1]
     new = work.vectors[2]
     marks = work.vectors[3]

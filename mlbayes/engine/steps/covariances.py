@@ -30,12 +30,11 @@ from mlbayes.plan.plan import (
     GROUP_TIER,
     SET_GATHER,
     SET_UNITS,
-    TIER_COLUMN_MAP,
     TIER_EFFECTS,
     TIER_SET,
     TIER_WIDTH,
-    TOP_COLUMN,
     TOP_FACTOR,
+    TOP_LOWEST,
     TOP_UNKNOWN,
     Plan,
     Work,
@@ -125,7 +124,7 @@ def gather_entries(plan: Plan, store: NDArray, block: NDArray, work: Work) -> in
     count = 0
     for e in range(block[BLOCK_ENTRIES], block[BLOCK_ENTRIES_END]):
         work.entries[count, 0] = plan.tops[e, TOP_UNKNOWN]
-        work.entries[count, 1] = plan.tops[e, TOP_COLUMN]
+        work.entries[count, 1] = plan.tops[e, TOP_LOWEST]
         work.entries[count, 2] = -1
         work.entries[count, 3] = plan.tops[e, TOP_FACTOR]
         count += 1
@@ -158,17 +157,6 @@ def gather_entries(plan: Plan, store: NDArray, block: NDArray, work: Work) -> in
 
 
 @kernel
-def base_column(plan: Plan, base: NDArray, entry: NDArray) -> int:
-    """Column of the base tier for an entry (the top's columns are found through the column map)."""
-    if entry[2] >= 0:
-        return entry[1]
-    for c in range(base[TIER_WIDTH]):
-        if plan.index[base[TIER_COLUMN_MAP] + c] == entry[1]:
-            return c
-    return -1
-
-
-@kernel
 def interweaving_system(plan: Plan, store: NDArray, block: NDArray, count: int, work: Work) -> None:
     """Precision (work.dense[0]) and linear part (work.vectors[0]) of the interweaving regression."""
     base = plan.tiers[block[BLOCK_FIRST]]
@@ -191,11 +179,11 @@ def interweaving_system(plan: Plan, store: NDArray, block: NDArray, count: int, 
         load_cross(plan, store, base, start, size, work.cross)
         for a in range(count):
             entry = work.entries[a]
-            column = base_column(plan, base, entry)
+            column = entry[1]
             s = 1.0 if entry[3] < 0 else store[entry[3]]
             weighted = entry[2] >= 0
             for b in range(-1, a + 1):
-                other = column if b < 0 else base_column(plan, base, work.entries[b])
+                other = column if b < 0 else work.entries[b, 1]
                 q = work.cross[packed(column, constant if b < 0 else other)]
                 double = b >= 0 and work.entries[b, 2] >= 0
                 if weighted and double:
