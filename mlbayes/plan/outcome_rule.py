@@ -233,17 +233,22 @@ class _BlockPlan:
     def _collapse(self, free: list[int], variances: dict[int, int], wisharts: list[int]) -> None:
         """Collapsed steps: structural parameters first, then indicators with their loadings; none too large."""
         tables = self.builder.tables
+        outcomes = self.choice.regressions.outcomes
         thetas = [
-            Theta(p.THETA_COVARIANCE, row, _triangle(tables["covariances"][row][0])) for row in wisharts
+            Theta(p.THETA_COVARIANCE, row, _triangle(len(c.members)))
+            for c, row in zip(self.covariances, wisharts, strict=True)
+            if any(self._integrates(outcomes[k]) for k in c.members)
         ]
         thetas += [Theta(p.THETA_GROUP, row, _triangle(tables["groups"][row][p.GROUP_SIZE])) for row in free]
         left = dict(variances)
         for r in sorted(self.included, key=lambda r: r.outcome not in self.values):
+            if not self._integrates(r):
+                continue
             if r.precision in left:
                 kind = p.THETA_SD if r.outcome in self.parts.latent else p.THETA_VARIANCE
                 thetas.append(Theta(kind, left.pop(r.precision), 1))
             thetas += [t for t in self._loadings(r) if t not in thetas]
-        repeats = 2 if self.choice.model.hierarchy.levels > 2 else 1
+        repeats = 2 if self.choice.model.hierarchy.levels > 2 or self.parts.latent else 1
         names = ", ".join(r.equation.title for r in self.included)
         chunk: list[Theta] = []
         for theta in thetas:
@@ -253,6 +258,11 @@ class _BlockPlan:
             chunk.append(theta)
         if chunk:
             add_collapsed(self.choice, self.block, chunk, names, repeats)
+
+    def _integrates(self, r: OutcomeRegression) -> bool:
+        """Does an equation hold values or effects that the collapsed step integrates out."""
+        drawn = {*self.values, *(atom for g in self.groups for atom in g.atoms)}
+        return bool(self.parts.own[r.number].atoms() & drawn)
 
     def _loadings(self, r: OutcomeRegression) -> list[Theta]:
         """Coefficients of an equation that only scale unknowns of the block."""

@@ -44,6 +44,11 @@ class Conflicts:
         return any(mine & self.neighbours[atom] for other in others for atom in other)
 
 
+def lone(unit: Unit) -> bool:
+    """Is a unit a coefficient, which is drawn with the values and effects of its equation."""
+    return unit[0].kind == "parameter"
+
+
 def partition(conflicts: Conflicts, units: Sequence[Unit], extend: Sequence[Unit]) -> list[list[Unit]]:
     """Sets of units without conflicts that together hold all of them.
 
@@ -55,7 +60,8 @@ def partition(conflicts: Conflicts, units: Sequence[Unit], extend: Sequence[Unit
     while left:
         chosen: list[Unit] = []
         for unit in left:
-            if not conflicts.between(unit, chosen):
+            apart = lone(unit) and any(not lone(u) for u in left) and not conflicts.connected(unit, chosen)
+            if not apart and not conflicts.between(unit, chosen):
                 chosen.append(unit)
         left = [unit for unit in left if unit not in chosen]
         seeds = list(chosen)
