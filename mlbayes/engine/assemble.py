@@ -76,6 +76,8 @@ def moderator_draws(records: Array, model: Model, moderator: ModeratorSpec, plac
     """The values at which a moderator is held; quantiles are those of the observed data around the drawn mean."""
     if place < 0:
         return ModeratorDraws(np.array(moderator.values, dtype=np.float64).reshape(1, 1, -1))
+    if moderator.at is At.CODES:
+        return ModeratorDraws(np.array(moderator.values, dtype=np.float64) - records[:, :, place, None])
     mean = records[:, :, place, None]
     sd = records[:, :, place + 1, None]
     if is_centred(moderator):

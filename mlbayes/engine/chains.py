@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from queue import Empty, SimpleQueue
 from typing import Protocol
 
 import numpy as np
@@ -64,35 +65,34 @@ class Chain:
         self.records = np.empty((self.total, planned.layout.width))
         self.monitor = Monitor(planned)
         self.done = 0
+        self.length = 1  # sweeps of the next stretch
         self.snapshots: dict[int, Snapshot] = {}
         self.looks = look_points(planned, number)
 
     def run(self) -> None:
         """Run to the end or until the flag is set.  Raises Failure."""
-        length = 1
-        while self.done < self.total and not self.flag[0]:
-            after = next((look for look in self.looks if look > self.done), self.total)
-            count = min(length, after - self.done, self.total - self.done)
-            started = time.perf_counter()
-            out = self.records[self.done : self.done + count]
-            finished, failed = run_sweeps(
-                self.planned.plan,
-                self.store,
-                self.done,
-                count,
-                self.burn,
-                out,
-                self.flag,
-                self.rng,
-                self.work,
-            )
-            self.done += finished
-            if failed >= 0:
-                raise Failure(self.number, self.done, failed)
-            seconds = (time.perf_counter() - started) / max(finished, 1)
-            length = max(1, min(2 * length, int(STRETCH / max(seconds, 1e-7))))
-            if self.done in self.looks:
-                self._look()
+        while self.advance():
+            pass
+
+    def advance(self) -> bool:
+        """Run a stretch of a few tenths of a second; True when there is more to do.  Raises Failure."""
+        if self.done >= self.total or self.flag[0]:
+            return False
+        after = next((look for look in self.looks if look > self.done), self.total)
+        count = min(self.length, after - self.done, self.total - self.done)
+        started = time.perf_counter()
+        out = self.records[self.done : self.done + count]
+        finished, failed = run_sweeps(
+            self.planned.plan, self.store, self.done, count, self.burn, out, self.flag, self.rng, self.work
+        )
+        self.done += finished
+        if failed >= 0:
+            raise Failure(self.number, self.done, failed)
+        seconds = (time.perf_counter() - started) / max(finished, 1)
+        self.length = max(1, min(2 * self.length, int(STRETCH / max(seconds, 1e-7))))
+        if self.done in self.looks:
+            self._look()
+        return self.done < self.total and not self.flag[0]
 
     def _look(self) -> None:
         """Monitor the state, and keep its data when an imputation is due."""
@@ -139,8 +139,12 @@ def run_chains(planned: PlannedModel, threads: int, progress: Progress, stop: th
     """
     flag = np.zeros(1, dtype=np.int64)
     chains = [Chain(planned, k, flag) for k in range(planned.model.settings.chains)]
-    with ThreadPoolExecutor(max_workers=max(1, min(threads, len(chains)))) as pool:
-        futures = [pool.submit(chain.run) for chain in chains]
+    workers = max(1, min(threads, len(chains)))
+    waiting: SimpleQueue[Chain] = SimpleQueue()
+    for chain in chains:
+        waiting.put(chain)
+    with ThreadPoolExecutor(max_workers=workers) as pool:
+        futures = [pool.submit(_advance_in_turn, waiting) for _ in range(workers)]
         try:
             _watch(chains, futures, flag, progress, stop)
         finally:
@@ -148,6 +152,17 @@ def run_chains(planned: PlannedModel, threads: int, progress: Progress, stop: th
     for future in futures:
         _raise_failure(planned, future)
     return gather(planned, chains)
+
+
+def _advance_in_turn(waiting: SimpleQueue[Chain]) -> None:
+    """Advance the chains that wait, a stretch each, so that all of them get on whenever the run is stopped."""
+    while True:
+        try:
+            chain = waiting.get_nowait()
+        except Empty:
+            return
+        if chain.advance():
+            waiting.put(chain)
 
 
 def _watch(

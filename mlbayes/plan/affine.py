@@ -57,7 +57,7 @@ class AffineBlock:
             factor = self.parts[e].get(unknown.atom)
             if factor is None:
                 continue
-            if unknown.cells and not at_cells:
+            if unknown.cells and not at_cells and unknown.mask is not None:
                 part = part + factor * Polynomial.of(unknown.atom)
             elif unknown.masked and (not unknown.cells or self._partial(unknown)):
                 part = part + factor * Polynomial.of(self.symbols.observed(unknown.atom.name))

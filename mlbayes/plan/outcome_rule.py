@@ -10,19 +10,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mlbayes.model.model import Family, Parameter, RandomEffects, Role
+from mlbayes.model.model import RandomEffects, Role
 from mlbayes.plan import plan as p
 from mlbayes.plan.affine import AffineBlock
 from mlbayes.plan.choice import (
     Choice,
     PlannedStep,
-    Theta,
     add_collapsed,
     add_variance,
     couplings,
     outcome_residuals,
     plan_cells,
 )
+from mlbayes.plan.collapse import Collapsing, parameters_of, top_unknown
 from mlbayes.plan.evaluator import Evaluator
 from mlbayes.plan.partition import Conflicts, Unit, partition
 from mlbayes.plan.polynomial import Atom, Polynomial
@@ -33,9 +33,7 @@ from mlbayes.plan.regressions import (
     inverse_gamma_arguments,
 )
 from mlbayes.plan.symbols import unsupported
-from mlbayes.plan.unknowns import Coupling, EffectGroup, Residual, TopUnknown, Unknown
-
-LARGEST = 6  # parameters of one collapsed step: proposals in more dimensions are rarely accepted
+from mlbayes.plan.unknowns import Coupling, EffectGroup, Residual, Unknown
 
 
 def components(regressions: Regressions) -> list[list[OutcomeRegression]]:
@@ -60,7 +58,7 @@ def _marks(regressions: Regressions, r: OutcomeRegression) -> set[object]:
 
 
 @dataclass
-class _Component:
+class Component:
     """A component's equations with its unknowns."""
 
     choice: Choice
@@ -74,7 +72,7 @@ class _Component:
         self.latent.sort(key=lambda a: not self._is_location(a))
         self.cells = [a for a in values if a not in self.latent]
         self.groups = [g for r in self.regressions for g in _effect_groups(r)]
-        self.parameters = list(dict.fromkeys(a for r in self.regressions for a in _parameters(r)))
+        self.parameters = list(dict.fromkeys(a for r in self.regressions for a in parameters_of(r)))
         self.others, _ = outcome_residuals(self.choice, values, {r.number for r in self.regressions})
         self._set_stuck_apart()
 
@@ -113,7 +111,7 @@ class _Component:
 
 def plan_outcomes(choice: Choice, component: list[OutcomeRegression]) -> None:
     """Plan the equations of a component."""
-    parts = _Component(choice, component)
+    parts = Component(choice, component)
     for atom in parts.stuck:
         plan_cells(choice, atom.name, None)
     for r in component:
@@ -121,19 +119,21 @@ def plan_outcomes(choice: Choice, component: list[OutcomeRegression]) -> None:
             _set_fixed_factor(choice, r, k, group.variance)
     sets = parts.sets()
     for units in sets:
-        _BlockPlan(choice, parts, {atom for unit in units for atom in unit}, len(sets) == 1).write()
+        BlockPlan(choice, parts, {atom for unit in units for atom in unit}, len(sets) == 1).write()
 
 
-class _BlockPlan:
+class BlockPlan:
     """One block of a component: its unknowns, equations and steps."""
 
-    def __init__(self, choice: Choice, parts: _Component, chosen: set[Atom], only: bool) -> None:
+    def __init__(self, choice: Choice, parts: Component, chosen: set[Atom], only: bool) -> None:
         self.only = only
         self.choice = choice
         self.builder = choice.builder
         self.parts = parts
         self.chosen = chosen
-        self.included = [r for r in parts.regressions if parts.own[r.number].atoms() & chosen]
+        touched = [r for r in parts.regressions if parts.own[r.number].atoms() & chosen]
+        precisions = {r.precision for r in touched}  # equations with the same variance count for it
+        self.included = [r for r in parts.regressions if r.precision in precisions]
         blocks = {r.covariance for r in self.included if r.covariance}
         self.included = [r for r in parts.regressions if r in self.included or r.covariance in blocks]
         self.covariances = [c for c in choice.regressions.covariances if c.name in blocks]
@@ -161,7 +161,7 @@ class _BlockPlan:
             for a in self.values
         ]
         unknowns += [Unknown(a, group=True) for g in self.groups for a in g.atoms]
-        tops = [_coefficient(model.parameters[a.name], a) for a in self.tops]
+        tops = [top_unknown(model.parameters[a.name], a) for a in self.tops]
         self.block = AffineBlock(choice.symbols, unknowns, tops, residuals, self.groups, self._couplings())
         self.block.prepare()
         choice.blocks.append(self.block)
@@ -180,7 +180,10 @@ class _BlockPlan:
         free = self._free_groups()
         integrated = bool(self.groups or self.values)
         if integrated and not any(top.bounds for top in self.block.tops):
-            self._collapse(free, variances, wisharts)
+            repeats = 2 if self.choice.model.hierarchy.levels > 2 or self.parts.latent else 1
+            names = ", ".join(r.equation.title for r in self.included)
+            for chunk in Collapsing(self, free, variances, wisharts).chunks():
+                add_collapsed(self.choice, self.block, chunk, names, repeats)
         builder.step(p.STEP_DRAW, self.block.number)
         for row in free:
             builder.step(p.STEP_CONJUGATE, row)
@@ -230,61 +233,6 @@ class _BlockPlan:
                     free.append(rows[made.atoms])
         return free
 
-    def _collapse(self, free: list[int], variances: dict[int, int], wisharts: list[int]) -> None:
-        """Collapsed steps: structural parameters first, then indicators with their loadings; none too large."""
-        tables = self.builder.tables
-        outcomes = self.choice.regressions.outcomes
-        thetas = [
-            Theta(p.THETA_COVARIANCE, row, _triangle(len(c.members)))
-            for c, row in zip(self.covariances, wisharts, strict=True)
-            if any(self._integrates(outcomes[k]) for k in c.members)
-        ]
-        thetas += [Theta(p.THETA_GROUP, row, _triangle(tables["groups"][row][p.GROUP_SIZE])) for row in free]
-        left = dict(variances)
-        for r in sorted(self.included, key=lambda r: r.outcome not in self.values):
-            if not self._integrates(r):
-                continue
-            if r.precision in left:
-                kind = p.THETA_SD if r.outcome in self.parts.latent else p.THETA_VARIANCE
-                thetas.append(Theta(kind, left.pop(r.precision), 1))
-            thetas += [t for t in self._loadings(r) if t not in thetas]
-        repeats = 2 if self.choice.model.hierarchy.levels > 2 or self.parts.latent else 1
-        names = ", ".join(r.equation.title for r in self.included)
-        chunk: list[Theta] = []
-        for theta in thetas:
-            if chunk and sum(t.size for t in chunk) + theta.size > LARGEST:
-                add_collapsed(self.choice, self.block, chunk, names, repeats)
-                chunk = []
-            chunk.append(theta)
-        if chunk:
-            add_collapsed(self.choice, self.block, chunk, names, repeats)
-
-    def _integrates(self, r: OutcomeRegression) -> bool:
-        """Does an equation hold values or effects that the collapsed step integrates out."""
-        drawn = {*self.values, *(atom for g in self.groups for atom in g.atoms)}
-        return bool(self.parts.own[r.number].atoms() & drawn)
-
-    def _loadings(self, r: OutcomeRegression) -> list[Theta]:
-        """Coefficients of an equation that only scale unknowns of the block."""
-        found = []
-        for atom in dict.fromkeys(_parameters(r)):
-            if atom not in self.chosen and self._only_scales(atom):
-                parameter = self.choice.model.parameters[atom.name]
-                top = _coefficient(parameter, atom)
-                low, high = top.bounds or (-np.inf, np.inf)
-                prior = self.builder.vector([top.precision, top.mean, low, high])
-                found.append(Theta(p.THETA_COEFFICIENT, self.choice.symbols.offset(atom), 1, prior))
-        return found
-
-    def _only_scales(self, atom: Atom) -> bool:
-        """Does a coefficient occur in the block as the scale of unknowns only."""
-        if any(
-            atom in column_part.atoms() for column in self.block.columns for column_part in column.values()
-        ):
-            return False
-        scales = [use.scale for uses in self.block.uses.values() for use in uses]
-        return all(atom not in scale.atoms() or scale == Polynomial.of(atom) for scale in scales)
-
     # ------------------------------------------------------------------ words
     def _words(self) -> PlannedStep:
         names = ", ".join(r.equation.title for r in self.included)
@@ -306,16 +254,6 @@ class _BlockPlan:
         return PlannedStep(
             f"equation{'s' if len(self.included) > 1 else ''} of {names}: {', '.join(drawn)}", how, why
         )
-
-
-def _parameters(r: OutcomeRegression) -> list[Atom]:
-    """Free parameters of an equation in the order of its terms, which does not depend on their names."""
-    polynomials = [part for pair in zip(r.coefficients, r.terms, strict=True) for part in pair]
-    return [a for part in polynomials for monomial in part.terms for a in monomial if a.kind == "parameter"]
-
-
-def _triangle(n: int) -> int:
-    return n * (n + 1) // 2
 
 
 def _set_fixed_factor(choice: Choice, r: OutcomeRegression, k: int, name: str | None) -> None:
@@ -340,20 +278,6 @@ def _publish_terms(choice: Choice, r: OutcomeRegression) -> None:
             total = total + Polynomial.of(r.effect(level, t))
         value = Evaluator(symbols, units).vector(total)
         builder.instruct(p.OP_COPY, symbols.offset(symbol), units.units, value)
-
-
-def _coefficient(parameter: Parameter, atom: Atom) -> TopUnknown:
-    """A coefficient with its prior."""
-    prior = parameter.prior
-    if prior.family is Family.NORMAL:
-        return TopUnknown(atom, 1.0 / prior.arguments[1], prior.arguments[0])
-    if prior.family is Family.TRUNCATED:
-        return TopUnknown(atom, bounds=(prior.arguments[0], prior.arguments[1]))
-    if prior.family is Family.FLAT:
-        return TopUnknown(atom)
-    raise unsupported(
-        f"the prior of '{parameter.name}' does not suit a coefficient", "use normal or truncate"
-    )
 
 
 def _group_atoms(r: OutcomeRegression, group: RandomEffects) -> list[Atom]:

@@ -13,7 +13,7 @@ from mlbayes.plan.cross import CrossProducts
 from mlbayes.plan.evaluator import Evaluator
 from mlbayes.plan.polynomial import TOP, Atom, Polynomial
 from mlbayes.plan.regressions import OutcomeRegression, Regressions
-from mlbayes.plan.symbols import Symbols
+from mlbayes.plan.symbols import Symbols, unsupported
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,8 @@ class Layout:
     """Where each recorded number stands within a record of `width` numbers.
 
     `residual_covariances`: place of each residual covariance matrix, row by row.
-    `moderators`[effect][moderator]: place of (mean, standard deviation), -1 where it never changes.
+    `moderators`[effect][moderator]: place of (mean, standard deviation), or of what a categorical moderator is
+    centred at; -1 where its points never change.
     """
 
     width: int = 0
@@ -118,7 +119,9 @@ class Recorder:
             self.layout.moderators.append([self._take(2) if moves else -1 for moves in moving])
 
     def _moderator_moves(self, moderator: ModeratorSpec) -> bool:
-        return moderator.at in (At.SD, At.QUANTILE, At.QUARTILE)
+        """Are its points computed from what is drawn: all but values, and codes that are not centred."""
+        codes = moderator.at is At.CODES and is_centred(moderator)
+        return moderator.at in (At.SD, At.QUANTILE, At.QUARTILE) or codes
 
     # ------------------------------------------------------------------ parameters
     def _shares(self) -> None:
@@ -252,12 +255,28 @@ class Recorder:
             for moderator, place in zip(effect.moderators, places, strict=True):
                 if place < 0:
                     continue
+                if moderator.at is At.CODES:
+                    self._centre(moderator, place)
+                    continue
                 level = moderator.reference.level
                 units = self.builder.unit_set(level, self.symbols.units(level), None, None)
                 first = self.builder.count("program")
                 vector = Evaluator(self.symbols, units).vector(self.symbols.polynomial(moderator.reference))
                 self.builder.step_program(first)
                 self.builder.step(p.STEP_MOMENTS, self.start + place, vector, units.units)
+
+    def _centre(self, moderator: ModeratorSpec, place: int) -> None:
+        """What a centred categorical moderator is centred at: its points are codes less that."""
+        name = moderator.reference.variable
+        if moderator.reference.centring is Centring.GROUP:
+            raise unsupported(f"conditional effects at codes of '{name}', which is centred at group means")
+        if name in self.symbols.modelled:
+            source = self.symbols.offset(self.symbols.centre(name))
+        else:
+            source = self.builder.scalar(self.model.fixed_mean(name))
+        first = self.builder.count("program")
+        self.builder.instruct(p.OP_COPY, self.start + place, 1, source)
+        self.builder.step_program(first)
 
 
 def latent_intercept(model: Model, r: OutcomeRegression) -> bool:

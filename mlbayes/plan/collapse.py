@@ -1,0 +1,137 @@
+"""Which parameters a block's collapsed steps move together.
+
+A step proposes several parameters at once, with everything else of the block integrated out.  Parameters that
+depend on each other belong together: a factor's variance and its loadings, the elements of a covariance
+matrix.  Steps with many parameters are rarely accepted, so the rest is dealt out to small ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mlbayes.model.model import Family, Parameter
+from mlbayes.plan import plan as p
+from mlbayes.plan.choice import Theta
+from mlbayes.plan.polynomial import Atom, Polynomial
+from mlbayes.plan.regressions import OutcomeRegression
+from mlbayes.plan.symbols import unsupported
+from mlbayes.plan.unknowns import TopUnknown
+
+if TYPE_CHECKING:
+    from mlbayes.plan.outcome_rule import BlockPlan
+
+LARGEST = 6  # parameters of one step, beyond what must stay together
+FACTOR = 12  # parameters of the step of one factor
+
+
+class Collapsing:
+    """The collapsed steps of a block plan, given the rows of its free groups, variances and covariance matrices."""
+
+    def __init__(
+        self, block: BlockPlan, groups: list[int], variances: dict[int, int], matrices: Sequence[int | None]
+    ) -> None:
+        self.block = block
+        self.builder = block.builder
+        self.variances = variances
+        self.matrices = dict(zip((c.name for c in block.covariances), matrices, strict=True))
+        sizes = [block.builder.tables["groups"][row][p.GROUP_SIZE] for row in groups]
+        self.groups = [Theta(p.THETA_GROUP, row, triangle(n)) for row, n in zip(groups, sizes, strict=True)]
+        self.regressions = [r for r in block.included if self._integrates(r)]
+
+    def chunks(self) -> list[list[Theta]]:
+        """The parameters of each step: factors with their loadings first, then what is left in small steps."""
+        steps: list[list[Theta]] = []
+        for latent in self.block.values:
+            loadings = self._loadings(latent)
+            if loadings:
+                steps += self._factor(latent, loadings)
+        taken = {theta for step in steps for theta in step}
+        left = [theta for theta in self._others() if theta not in taken]
+        chunk: list[Theta] = []
+        for theta in left:
+            if chunk and sum(t.size for t in chunk) + theta.size > LARGEST:
+                steps.append(chunk)
+                chunk = []
+            chunk.append(theta)
+        return [*steps, chunk] if chunk else steps
+
+    def _factor(self, latent: Atom, loadings: list[Theta]) -> list[list[Theta]]:
+        """A factor's own variance with its loadings, in as few steps as the size allows."""
+        own = [t for r in self.regressions if r.outcome == latent for t in self._spread(r)]
+        room = max(FACTOR - sum(t.size for t in own), 2)
+        return [[*own, *loadings[i : i + room]] for i in range(0, len(loadings), room)]
+
+    def _others(self) -> list[Theta]:
+        """Everything that has a variance: covariance matrices, random effects, latent variables, then outcomes."""
+        latent = [r for r in self.regressions if r.outcome in self.block.parts.latent]
+        rest = [r for r in self.regressions if r not in latent]
+        matrices = [t for r in self.regressions if r.covariance for t in self._spread(r)]
+        singles = [t for r in (*latent, *rest) if not r.covariance for t in self._spread(r)]
+        return list(dict.fromkeys([*matrices, *self.groups, *singles]))
+
+    def _spread(self, r: OutcomeRegression) -> list[Theta]:
+        """The parameter of an equation's residual (co)variance, if it is drawn here."""
+        if r.covariance:
+            row = self.matrices[r.covariance]
+            members = next(c.members for c in self.block.covariances if c.name == r.covariance)
+            return [] if row is None else [Theta(p.THETA_COVARIANCE, row, triangle(len(members)))]
+        if r.precision not in self.variances:
+            return []
+        kind = p.THETA_SD if r.outcome in self.block.parts.latent else p.THETA_VARIANCE
+        return [Theta(kind, self.variances[r.precision], 1)]
+
+    def _integrates(self, r: OutcomeRegression) -> bool:
+        """Does an equation hold values or effects that the step integrates out."""
+        drawn = {*self.block.values, *(atom for g in self.block.groups for atom in g.atoms)}
+        return bool(self.block.parts.own[r.number].atoms() & drawn)
+
+    def _loadings(self, latent: Atom) -> list[Theta]:
+        """Coefficients that do nothing in the block but scale a latent variable."""
+        found = []
+        scales = {atom for use in self.block.block.uses[latent] for atom in use.scale.atoms()}
+        for r in self.regressions:
+            for atom in dict.fromkeys(parameters_of(r)):
+                if atom in scales and atom not in self.block.chosen and self._only_scales(atom):
+                    scales.discard(atom)
+                    top = top_unknown(self.block.choice.model.parameters[atom.name], atom)
+                    low, high = top.bounds or (-np.inf, np.inf)
+                    prior = self.builder.vector([top.precision, top.mean, low, high])
+                    offset = self.block.choice.symbols.offset(atom)
+                    found.append(Theta(p.THETA_COEFFICIENT, offset, 1, prior))
+        return found
+
+    def _only_scales(self, atom: Atom) -> bool:
+        """Does a coefficient occur in the block as the scale of unknowns only."""
+        block = self.block.block
+        if any(atom in part.atoms() for column in block.columns for part in column.values()):
+            return False
+        scales = [use.scale for uses in block.uses.values() for use in uses]
+        return all(atom not in scale.atoms() or scale == Polynomial.of(atom) for scale in scales)
+
+
+def triangle(n: int) -> int:
+    """Elements of a packed triangle."""
+    return n * (n + 1) // 2
+
+
+def parameters_of(r: OutcomeRegression) -> list[Atom]:
+    """Free parameters of an equation in the order of its terms, which does not depend on their names."""
+    polynomials = [part for pair in zip(r.coefficients, r.terms, strict=True) for part in pair]
+    return [a for part in polynomials for monomial in part.terms for a in monomial if a.kind == "parameter"]
+
+
+def top_unknown(parameter: Parameter, atom: Atom) -> TopUnknown:
+    """A coefficient with its prior."""
+    prior = parameter.prior
+    if prior.family is Family.NORMAL:
+        return TopUnknown(atom, 1.0 / prior.arguments[1], prior.arguments[0])
+    if prior.family is Family.TRUNCATED:
+        return TopUnknown(atom, bounds=(prior.arguments[0], prior.arguments[1]))
+    if prior.family is Family.FLAT:
+        return TopUnknown(atom)
+    raise unsupported(
+        f"the prior of '{parameter.name}' does not suit a coefficient", "use normal or truncate"
+    )
