@@ -14,6 +14,7 @@ from mlbayes.engine.steps.covariances import draw_conjugate, draw_interweaving, 
 from mlbayes.engine.steps.explain import explain, moments
 from mlbayes.engine.steps.residual_covariances import draw_wishart
 from mlbayes.engine.steps.responses import draw_responses
+from mlbayes.engine.steps.separate import draw_separate
 from mlbayes.engine.steps.variances import draw_variance
 from mlbayes.engine.substitution import draw_down, draw_top
 from mlbayes.plan.plan import (
@@ -29,6 +30,7 @@ from mlbayes.plan.plan import (
     STEP_PRODUCTS,
     STEP_PROGRAM,
     STEP_RESPONSES,
+    STEP_SEPARATE,
     STEP_VARIANCE,
     STEP_WISHART,
     Plan,
@@ -80,6 +82,8 @@ def run_step(
         moments(store, a, b, step[3])
     elif code == STEP_WISHART:
         return draw_wishart(plan, store, a, b, rng, work)
+    elif code == STEP_SEPARATE:
+        draw_separate(plan, store, a, b, rng, work)
     return True
 
 

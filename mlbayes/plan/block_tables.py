@@ -216,7 +216,8 @@ class BlockTables:
         lowest = self.tiers[0].columns
         first = [self.block.uses[atom][0].column for atom in group.atoms]
         columns = [lowest.index(c) if c in lowest else 0 for c in first]
-        prior = self.builder.vector([group.df, group.scale])
+        a, b = group.separate or (0.0, 0.0)
+        prior = self.builder.vector([group.df, group.scale, float(group.separate is not None), a, b])
         self.group_rows.append(
             self.builder.add(
                 "groups",

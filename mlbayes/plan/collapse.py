@@ -76,8 +76,11 @@ class Collapsing:
         """The parameter of an equation's residual (co)variance, if it is drawn here."""
         if r.covariance:
             row = self.matrices[r.covariance]
-            members = next(c.members for c in self.block.covariances if c.name == r.covariance)
-            return [] if row is None else [Theta(p.THETA_COVARIANCE, row, triangle(len(members)))]
+            matrix = next(c for c in self.block.covariances if c.name == r.covariance)
+            if row is None or matrix.parts >= 0:
+                free = matrix.free_count
+                return [] if row is None or free == 0 else [Theta(p.THETA_PARTS, row, free)]
+            return [Theta(p.THETA_COVARIANCE, row, triangle(len(matrix.members)))]
         if r.precision not in self.variances:
             return []
         kind = p.THETA_SD if r.outcome in self.block.parts.latent else p.THETA_VARIANCE

@@ -35,6 +35,11 @@ from mlbayes.plan.regressions import (
 from mlbayes.plan.symbols import unsupported
 from mlbayes.plan.unknowns import Coupling, EffectGroup, Residual, Unknown
 
+SEPARATE = {
+    1.0: (1.0, 0.5),
+    0.0: (0.0, 0.0),
+}  # priors of variances under prior1 and prior3, by the scale of theirs
+
 
 def components(regressions: Regressions) -> list[list[OutcomeRegression]]:
     """Equations that share a parameter, a latent variable or a residual covariance, in order of the model."""
@@ -71,7 +76,7 @@ class Component:
         self.latent = [a for a in values if model.variables[a.name].role is Role.LATENT]
         self.latent.sort(key=lambda a: not self._is_location(a))
         self.cells = [a for a in values if a not in self.latent]
-        self.groups = [g for r in self.regressions for g in _effect_groups(r)]
+        self.groups = [g for r in self.regressions for g in _effect_groups(self.choice, r)]
         self.parameters = list(dict.fromkeys(a for r in self.regressions for a in parameters_of(r)))
         self.others, _ = outcome_residuals(self.choice, values, {r.number for r in self.regressions})
         self._set_stuck_apart()
@@ -191,8 +196,8 @@ class BlockPlan:
             builder.step(p.STEP_INTERWEAVE, self.block.number, builder.zeros(2))
         for row in variances.values():
             builder.step(p.STEP_VARIANCE, self.block.number, row)
-        for row in wisharts:
-            builder.step(p.STEP_WISHART, self.block.number, row)
+        for c, row in zip(self.covariances, wisharts, strict=True):
+            builder.step(p.STEP_WISHART if c.parts < 0 else p.STEP_SEPARATE, self.block.number, row)
         first = builder.count("program")
         self.block.publish_values()
         for r in self.included:
@@ -219,14 +224,15 @@ class BlockPlan:
 
     def _covariance_row(self, c: ResidualCovariance) -> int:
         prior = self.builder.vector([c.df, c.scale])
-        return self.builder.add("covariances", [len(c.members), c.precision, c.factor, prior, c.units])
+        row = [len(c.members), c.precision, c.factor, prior, c.units, c.parts, max(c.free, 0)]
+        return self.builder.add("covariances", row)
 
     def _free_groups(self) -> list[int]:
         """Covariance groups that are estimated (a single variance may be fixed by the user)."""
         rows = dict(zip((g.atoms for g in self.groups), self.block.group_rows, strict=True))
         free = []
         for r in self.parts.regressions:
-            for group, made in zip(r.equation.random, _effect_groups(r), strict=True):
+            for group, made in zip(r.equation.random, _effect_groups(self.choice, r), strict=True):
                 name = group.variance
                 fixed = name is not None and self.choice.model.parameters[name].fixed is not None
                 if made.atoms in rows and not fixed:
@@ -285,9 +291,15 @@ def _group_atoms(r: OutcomeRegression, group: RandomEffects) -> list[Atom]:
     return [r.effect(group.level, t) for t in reversed(group.terms)]
 
 
-def _effect_groups(r: OutcomeRegression) -> list[EffectGroup]:
+def _effect_groups(choice: Choice, r: OutcomeRegression) -> list[EffectGroup]:
+    phantom = "use_phantom" in choice.model.settings.options
     result = []
     for group, factor in zip(r.equation.random, r.factors, strict=True):
         df, scale = group.prior.arguments
-        result.append(EffectGroup(tuple(_group_atoms(r, group)), group.level, df, scale, factor))
+        atoms = tuple(_group_atoms(r, group))
+        separate = None
+        if phantom and len(atoms) > 1:
+            separate = SEPARATE.get(scale, (-1.0, 0.0)) if df > -len(atoms) - 1.0 else (-1.0, 0.0)
+            df, scale = -len(atoms) - 1.0, 0.0
+        result.append(EffectGroup(atoms, group.level, df, scale, factor, separate))
     return result

@@ -130,7 +130,9 @@ GROUP_SLOT = 1  # first slot
 GROUP_SIZE = 2
 GROUP_FACTOR = 3  # store: packed lower Cholesky factor
 GROUP_COLUMNS = 4  # index: tier column of each effect
-GROUP_DF = 5  # store: degrees of freedom, then scale of the inverse Wishart prior
+GROUP_DF = (
+    5  # store: degrees of freedom, scale of the inverse Wishart prior; 1 if separate priors, then IG (a, b)
+)
 GROUP_FIELDS = 6
 
 # ---- variances: scalar precision in the store with an inverse gamma prior
@@ -145,7 +147,11 @@ COVARIANCE_PRECISION = 1  # store: packed inverse
 COVARIANCE_FACTOR = 2  # store: packed lower Cholesky factor of the matrix
 COVARIANCE_DF = 3  # store: degrees of freedom, then scale of the inverse Wishart prior
 COVARIANCE_COUNT = 4  # units
-COVARIANCE_FIELDS = 5
+COVARIANCE_PARTS = (
+    5  # store: standard deviations, packed correlations, IG prior (a, b) of each variance; -1: Wishart
+)
+COVARIANCE_FREE = 6  # index: number of free standard deviations and correlations, then their places
+COVARIANCE_FIELDS = 7
 
 # ---- parameters of collapsed steps
 THETA_KIND = 0
@@ -153,7 +159,7 @@ THETA_TARGET = 1  # row of `groups`, `variances` or `covariances`; store offset 
 THETA_SIZE = 2
 THETA_PRIOR = 3  # store, of a coefficient: precision, mean, lower and upper bound
 THETA_FIELDS = 4
-THETA_GROUP, THETA_VARIANCE, THETA_COVARIANCE, THETA_COEFFICIENT, THETA_SD = range(5)
+THETA_GROUP, THETA_VARIANCE, THETA_COVARIANCE, THETA_COEFFICIENT, THETA_SD, THETA_PARTS = range(6)
 
 # ---- collapsed steps
 COLLAPSED_BLOCK = 0
@@ -189,7 +195,8 @@ STEP_FIELDS = 8
     STEP_EXPLAIN,  # variance decomposition: row of `explains`
     STEP_MOMENTS,  # target (mean, sd), vector, units
     STEP_WISHART,  # block, residual covariance matrix: inverse Wishart draw
-) = range(14)
+    STEP_SEPARATE,  # block, residual covariance matrix: its standard deviations and correlations one by one
+) = range(15)
 
 # ---- latent responses of ordinal variables
 RESPONSE_UNITS = 0

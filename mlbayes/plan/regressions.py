@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -134,6 +134,8 @@ class ResidualCovariance:
     """A residual covariance matrix of several equations (`~~`), by their numbers.
 
     `precision`, `factor`: offsets of the packed inverse and of the packed Cholesky factor; prior IW(df, scale I).
+    With separate priors or fixed elements `parts` is the offset of standard deviations, packed correlations and
+    priors, `free` the index offset of the free ones, `free_count` of them.
     """
 
     name: str
@@ -143,6 +145,9 @@ class ResidualCovariance:
     df: float
     scale: float
     units: int
+    parts: int = -1
+    free: int = -1
+    free_count: int = 0
 
 
 class Regressions:
@@ -213,7 +218,42 @@ class Regressions:
             self.outcomes[number].precision = precision + i * (i + 3) // 2
         df, scale = block.prior.arguments
         units = self.symbols.units(block.level)
-        return ResidualCovariance(name, tuple(numbers), precision, factor, df, scale, units)
+        made = ResidualCovariance(name, tuple(numbers), precision, factor, df, scale, units)
+        return self._separate(made, block) if self._has_parts(block) else made
+
+    def _has_parts(self, block: CovarianceBlock) -> bool:
+        """Are variances and correlations apart: by OPTIONS: use_phantom, or since one of them is fixed."""
+        names = [e.residual for e in self.model.equations if e.outcome in block.members and e.residual]
+        fixed = [self.parameter(name).fixed is not None for name in (*names, *block.correlations.values())]
+        return any(fixed) or "use_phantom" in self.model.settings.options
+
+    def _separate(self, made: ResidualCovariance, block: CovarianceBlock) -> ResidualCovariance:
+        """The parts of a matrix: standard deviations and correlations, some of them fixed."""
+        m = len(block.members)
+        sds, correlations = np.ones(m), np.zeros(m * (m + 1) // 2)
+        free_sds: list[int] = []
+        free_correlations: list[int] = []
+        priors: list[float] = []
+        for i, number in enumerate(made.members):
+            parameter = self.parameter(self.outcomes[number].equation.residual or "")
+            priors += inverse_gamma_arguments(parameter.prior)
+            correlations[i * (i + 3) // 2] = 1.0
+            if parameter.fixed is None:
+                free_sds.append(i)
+            else:
+                sds[i] = np.sqrt(parameter.fixed)
+            for j in range(i):
+                place = i * (i + 1) // 2 + j
+                name = block.correlations.get((j, i))
+                fixed = self.parameter(name).fixed if name is not None else None
+                if fixed is None:
+                    free_correlations.append(place)
+                else:
+                    correlations[place] = fixed
+        parts = self.builder.vector([*sds, *correlations, *priors])
+        free = [*free_sds, *free_correlations]
+        offset = self.builder.indices([len(free_sds), len(free_correlations), *free])
+        return replace(made, parts=parts, free=offset, free_count=len(free))
 
     def coefficient(self, name: str, seen: tuple[str, ...] = ()) -> Polynomial:
         """A coefficient as a polynomial in free parameters; constraints are put in."""

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from mlbayes.model.model import Kind, Role
 from mlbayes.plan.choose import PlannedModel
 from mlbayes.plan.polynomial import Atom
+from mlbayes.plan.regressions import ResidualCovariance
 
 Vector = NDArray[np.float64]
 
@@ -85,8 +86,11 @@ def _start_outcomes(planned: PlannedModel, store: Vector, rng: Generator) -> Non
         for c in regressions.covariances:
             if r.number in c.members:
                 i = c.members.index(r.number)
-                store[c.factor + i * (i + 3) // 2] = sd * (0.7 + 0.3 * rng.random())
-                store[r.precision] = 1.0 / store[c.factor + i * (i + 3) // 2] ** 2
+                spread = sd * (0.7 + 0.3 * rng.random())
+                if c.parts >= 0 and parameter.fixed is None:
+                    store[c.parts + i] = spread
+                store[c.factor + i * (i + 3) // 2] = spread
+                store[r.precision] = 1.0 / spread**2
         for group, factor in zip(r.equation.random, r.factors, strict=True):
             for i, term in enumerate(reversed(group.terms)):
                 size = max(_size(planned, store, r.terms[term].atoms()), 1e-6)
@@ -96,6 +100,22 @@ def _start_outcomes(planned: PlannedModel, store: Vector, rng: Generator) -> Non
                 for atom in monomial:
                     if atom.kind == "parameter":  # a loading: away from zero, where its sign is not decided
                         store[planned.symbols.offset(atom)] = 0.7 + 0.6 * rng.random()
+    for c in regressions.covariances:
+        if c.parts >= 0:
+            _start_parts(c, store)
+
+
+def _start_parts(c: ResidualCovariance, store: Vector) -> None:
+    """Factor and inverse of a matrix from its standard deviations and correlations."""
+    m = len(c.members)
+    lower = np.tril_indices(m)
+    correlations = np.zeros((m, m))
+    correlations[lower] = store[c.parts + m : c.parts + m + m * (m + 1) // 2]
+    correlations = correlations + np.tril(correlations, -1).T
+    sds = store[c.parts : c.parts + m]
+    matrix = correlations * np.outer(sds, sds)
+    store[c.factor : c.factor + lower[0].size] = np.linalg.cholesky(matrix)[lower]
+    store[c.precision : c.precision + lower[0].size] = np.linalg.inv(matrix)[lower]
 
 
 def _latent_scales(planned: PlannedModel, store: Vector) -> dict[str, float]:

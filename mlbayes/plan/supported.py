@@ -25,7 +25,7 @@ COMMANDS = {
     "dropout": "DROPOUT",
     "simulate": "SIMULATE",
 }
-OPTIONS = ("hev", "use_phantom", "pinfo", "labels")
+OPTIONS = ("hev", "pinfo", "labels")
 
 
 def unsupported_constructs(model: Model) -> list[Problem]:
@@ -70,13 +70,13 @@ def _covariances(model: Model) -> Iterator[Problem]:
             model.parameters[e.residual] for e in model.equations if e.outcome in block.members and e.residual
         ]
         correlations = [model.parameters[name] for name in block.correlations.values()]
-        if any(
-            parameter.fixed is not None or parameter.definition for parameter in (*residuals, *correlations)
-        ):
-            message = f"fixed variances or correlations within the covariance block of {members} (~~) cannot be run yet"
+        if any(parameter.definition for parameter in (*residuals, *correlations)):
+            message = (
+                f"constraints on variances or correlations in the block of {members} (~~) cannot be run yet"
+            )
             yield _problem(message, block.span)
-        elif len({parameter.name for parameter in (*residuals, *correlations)}) < len(residuals) + len(
-            correlations
+        elif len({parameter.name for parameter in (*residuals, *correlations)}) < len(
+            (*residuals, *correlations)
         ):
             message = f"equal variances or correlations within the covariance block of {members} (~~) cannot be run yet"
             yield _problem(message, block.span)

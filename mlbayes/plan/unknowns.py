@@ -68,10 +68,14 @@ class Coupling:
 
 @dataclass(frozen=True)
 class EffectGroup:
-    """Whitened effects with a covariance matrix of their own: symbols, prior (df, scale), offset of the factor."""
+    """Whitened effects with a covariance matrix of their own: symbols, prior (df, scale), offset of the factor.
+
+    `separate`: arguments of the inverse gamma prior of each variance when correlations have a prior of their own.
+    """
 
     atoms: tuple[Atom, ...]
     level: int
     df: float
     scale: float
     factor: int
+    separate: tuple[float, float] | None = None

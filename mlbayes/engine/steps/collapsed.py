@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from mlbayes.engine.elimination import eliminate, top_quadratic
 from mlbayes.engine.jit import kernel
 from mlbayes.engine.linalg import cholesky, packed
-from mlbayes.engine.steps.covariances import log_prior_factor
+from mlbayes.engine.steps.covariances import log_prior_factor, log_separate
 from mlbayes.engine.steps.residual_covariances import write_covariance
+from mlbayes.engine.steps.separate import read_parts, write_parts
 from mlbayes.plan.plan import (
     COLLAPSED_BLOCK,
     COLLAPSED_FIRST,
@@ -30,6 +31,7 @@ from mlbayes.plan.plan import (
     COLLAPSED_REPEATS,
     COLLAPSED_SIZE,
     COVARIANCE_FACTOR,
+    COVARIANCE_FREE,
     COVARIANCE_SIZE,
     GROUP_DF,
     GROUP_FACTOR,
@@ -38,6 +40,7 @@ from mlbayes.plan.plan import (
     THETA_COVARIANCE,
     THETA_GROUP,
     THETA_KIND,
+    THETA_PARTS,
     THETA_PRIOR,
     THETA_SD,
     THETA_SIZE,
@@ -73,6 +76,8 @@ def read_parameters(plan: Plan, store: NDArray, step: NDArray, theta: NDArray) -
             theta[at] = -math.log(store[plan.variances[target, VARIANCE_PRECISION]])
         elif row[THETA_KIND] == THETA_SD:
             theta[at] = 1.0 / math.sqrt(store[plan.variances[target, VARIANCE_PRECISION]])
+        elif row[THETA_KIND] == THETA_PARTS:
+            read_parts(plan, store, plan.covariances[target], theta[at : at + row[THETA_SIZE]])
         else:
             offset = target
             if row[THETA_KIND] == THETA_GROUP:
@@ -123,6 +128,8 @@ def write_parameters(plan: Plan, store: NDArray, step: NDArray, theta: NDArray, 
             log_density += write_variance(store, plan.variances[target], 2.0 * size) - size
         elif row[THETA_KIND] == THETA_COEFFICIENT:
             log_density += write_coefficient(store, row, values[0])
+        elif row[THETA_KIND] == THETA_PARTS:
+            log_density += write_parts(plan, store, plan.covariances[target], values, work)
         elif row[THETA_KIND] == THETA_COVARIANCE:
             log_density += write_covariance(store, plan.covariances[target], values, work)
         else:
@@ -133,6 +140,7 @@ def write_parameters(plan: Plan, store: NDArray, step: NDArray, theta: NDArray, 
             log_density += log_prior_factor(
                 store[prior], store[prior + 1], group[GROUP_SIZE], values, work.vectors[7]
             )
+            log_density += log_separate(store, prior, group[GROUP_SIZE], values)
         at += row[THETA_SIZE]
     return log_density
 
@@ -166,6 +174,9 @@ def mark_diagonal(plan: Plan, step: NDArray, marks: NDArray) -> None:
             p = plan.covariances[row[THETA_TARGET], COVARIANCE_SIZE]
         elif row[THETA_KIND] == THETA_SD:
             p = 1
+        elif row[THETA_KIND] == THETA_PARTS:  # standard deviations come first
+            for i in range(plan.index[plan.covariances[row[THETA_TARGET], COVARIANCE_FREE]]):
+                marks[at + i] = 1.0
         for i in range(p):
             marks[at + packed(i, i)] = 1.0
         at += row[THETA_SIZE]

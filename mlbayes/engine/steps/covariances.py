@@ -63,6 +63,23 @@ def log_prior_factor(df: float, scale: float, p: int, factor: NDArray, scratch: 
 
 
 @kernel
+def log_separate(store: NDArray, prior: int, p: int, factor: NDArray) -> float:
+    """Log of the separate prior of LL' over the flat one: IG(a, b) on each variance, uniform on the correlations.
+
+    The matrix of p variances and correlations has the density prod v_i^(-(p-1)/2) where those are flat.
+    """
+    if store[prior + 2] == 0.0:
+        return 0.0
+    s = 0.0
+    for i in range(p):
+        v = 0.0
+        for k in range(i + 1):
+            v += factor[packed(i, k)] ** 2
+        s -= (0.5 * (p - 1) + store[prior + 3] + 1.0) * math.log(v) + store[prior + 4] / v
+    return s
+
+
+@kernel
 def draw_conjugate(plan: Plan, store: NDArray, g: int, rng: Generator, work: Work) -> bool:
     """Draw a group's covariance matrix given its effects L u, and restandardise: u becomes L_new^-1 L u."""
     group = plan.groups[g]
@@ -91,6 +108,14 @@ def draw_conjugate(plan: Plan, store: NDArray, g: int, rng: Generator, work: Wor
     df = store[group[GROUP_DF]] + units
     if not inverse_wishart_factor(rng, df, scale, new, p, work.small[3:]):
         return False
+    if store[group[GROUP_DF] + 2] != 0.0:  # the draw is a proposal then
+        for i in range(p):
+            for j in range(i + 1):
+                work.vectors[0][packed(i, j)] = new[i, j]
+        ratio = log_separate(store, group[GROUP_DF], p, work.vectors[0])
+        ratio -= log_separate(store, group[GROUP_DF], p, factor)
+        if not math.log(rng.random()) < ratio:
+            return True
     change = work.small[0]
     for j in range(p):
         for i in range(j, p):
@@ -238,6 +263,8 @@ def draw_interweaving(plan: Plan, store: NDArray, b: int, rng: Generator, work: 
         df, scale, p = store[group[GROUP_DF]], store[group[GROUP_DF] + 1], group[GROUP_SIZE]
         ratio += log_prior_factor(df, scale, p, h[at : at + size], work.vectors[1])
         ratio -= log_prior_factor(df, scale, p, old, work.vectors[1])
+        ratio += log_separate(store, group[GROUP_DF], p, h[at : at + size])
+        ratio -= log_separate(store, group[GROUP_DF], p, old)
         at += size
     if block[BLOCK_BOUNDS] >= 0:
         for i in range(block[BLOCK_UNKNOWNS]):
