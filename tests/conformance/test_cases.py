@@ -5,6 +5,7 @@ to compare with and the tests are skipped.
 """
 
 import importlib
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -16,11 +17,29 @@ pytestmark = pytest.mark.skipif(
     not (CONFORMANCE / "run.py").exists(), reason="no reference figures in ../shared/conformance"
 )
 
-QUICK = ("ex6.5a", "ex6.10", "ex6.11a", "ex6.15")
+QUICK = ("ex6.5a", "ex6.10", "ex6.11a", "ex6.11b", "ex6.15", "ex6.20")
 ALL = (
-    *("ex6.1", "ex6.1-centred", "ex6.3a", "ex6.3a-centred", "ex6.3b-centred", "ex6.5a", "ex6.5b", "ex6.5c"),
-    *("ex6.6", "ex6.10", "ex6.11a", "ex6.15", "ex6.16a", "ex6.16b"),
+    *("ex6.1", "ex6.1-centred", "ex6.3a", "ex6.3a-centred", "ex6.3b-centred", "ex6.4-centred"),
+    *(
+        "ex6.5a",
+        "ex6.5b",
+        "ex6.5c",
+        "ex6.5d",
+        "ex6.6",
+        "ex6.9a",
+        "ex6.9b-centred",
+        "ex6.10",
+        "ex6.11a",
+        "ex6.11b",
+    ),
+    *("ex6.12", "ex6.14", "ex6.15", "ex6.16a", "ex6.16b", "ex6.17", "ex6.18", "ex6.20"),
 )
+# In the reference of ex6.13 the variance of w_j (complete but for 10 of 105 clusters, with variance 16 in the data)
+# has median 37 and standard deviation 111, and another run of the same program differs: nothing that depends on the
+# imputed w_j can be compared.  That is every row that mentions w_j, the equations that have w_j as a predictor
+# (alpha_j, mmean_j) and the quantities computed from their coefficients and from w_stddev.  The covariance of
+# alpha_j with beta_j stays: it is that of residuals, and the reference is vague about it.
+TIED_TO_W = ("w_j", "w_stddev", "/ alpha_j /", "/ mmean_j /", "ab_low", "ab_med", "ab_high")
 # The model of ex6.20b is that of ex6.20 written with a random slope in place of a latent variable.
 SAME = {
     ("y_i", "l2:var(d_j)"): ("beta0_j", "residualvar."),
@@ -32,8 +51,8 @@ SAME = {
 }
 
 
-def run(case: str, folder: Path) -> Path:
-    """Run a case and hold it against its reference; returns the report."""
+def run(case: str, folder: Path, passes: bool = True) -> Path:
+    """Run a case and hold it against its reference (it may differ unless it `passes`); returns the report."""
     command = f"{sys.executable} -m mlbayes"
     process = subprocess.run(
         [sys.executable, str(CONFORMANCE / "run.py"), case]
@@ -41,8 +60,9 @@ def run(case: str, folder: Path) -> Path:
         capture_output=True,
         text=True,
     )
-    assert process.returncode == 0, process.stdout + process.stderr
-    return folder / case / "report.txt"
+    report = folder / case / "report.txt"
+    assert process.returncode == 0 or (not passes and report.exists()), process.stdout + process.stderr
+    return report
 
 
 @pytest.mark.parametrize("case", QUICK)
@@ -54,6 +74,28 @@ def test_quick_cases(case, tmp_path):
 @pytest.mark.parametrize("case", ALL)
 def test_every_case(case, tmp_path):
     run(case, tmp_path)
+
+
+@pytest.mark.slow
+def test_moderated_mediation_but_for_its_moderator(tmp_path):
+    folder = tmp_path / "ex6.13"
+    run("ex6.13", tmp_path, passes=False)
+    reference = CONFORMANCE / "reference" / "ex6.13.json"
+    options = ["--facts", "--skip", "residuals", "--ignore", ",".join(TIED_TO_W)]
+    process = subprocess.run(
+        [
+            sys.executable,
+            str(CONFORMANCE / "compare.py"),
+            str(folder / "report.txt"),
+            str(reference),
+            *options,
+        ],
+        capture_output=True,
+        text=True,
+    )
+    assert process.returncode == 0, process.stdout + process.stderr
+    matched = re.search(r"matched (\d+) of \1 rows, 0 outside, 0 too vague, 0 missing", process.stdout)
+    assert matched is not None and int(matched.group(1)) >= 40, process.stdout
 
 
 def test_a_random_slope_is_the_latent_variable_of_the_reference(tmp_path, monkeypatch):

@@ -1,0 +1,42 @@
+"""The printed plans of whole scripts, as they were read and found to make sense; `--update-golden` rewrites them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mlbayes import pipeline
+from mlbayes.problems import ProblemError, ProblemKind
+from mlbayes.source import Source
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+SHARED = ROOT.parent / "shared"
+CONFORMANCE = sorted((SHARED / "conformance" / "scripts").glob("*.imp"))
+EXAMPLES = sorted((ROOT / "examples").glob("*/*.inp"))
+
+
+def plans(scripts: dict[str, Source]) -> str:
+    """The plans of all scripts that can be run, then the names of the others."""
+    parts, others = [], []
+    for name, source in scripts.items():
+        try:
+            model, _ = pipeline.understand(source)
+            parts.append(f"==== {name}\n{pipeline.plan(model).describe()}\n")
+        except ProblemError as error:
+            assert all(problem.kind is ProblemKind.UNSUPPORTED for problem in error.problems), name
+            others.append(name)
+    parts.append("==== cannot be run yet: " + (", ".join(others) or "none") + "\n")
+    return "\n".join(parts)
+
+
+@pytest.mark.skipif(not CONFORMANCE, reason="the conformance scripts (../shared) are not here")
+def test_plans_of_the_conformance_scripts(golden):
+    scripts = {path.stem: Source(SHARED / "data" / path.name, path.read_text()) for path in CONFORMANCE}
+    golden(HERE / "golden" / "conformance_plans.txt", plans(scripts))
+
+
+def test_plans_of_the_examples(golden):
+    scripts = {f"{p.parent.name}/{p.stem}": Source(p, p.read_text()) for p in EXAMPLES}
+    golden(HERE / "golden" / "example_plans.txt", plans(scripts))
