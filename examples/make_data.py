@@ -232,6 +232,141 @@ def imputation(rng: np.random.Generator) -> Columns:
     return {"club": club + 1.0, "skill": skill, "hours": hours, "budget": budget[club]}
 
 
+def pair(
+    rng: np.random.Generator, first: float, correlation: float, second: float, units: int
+) -> NDArray[np.float64]:
+    """Two correlated normal variables with these standard deviations, shape (units, 2)."""
+    return effects_of(rng, first**2, correlation * first * second, second**2, units)
+
+
+def factor_model(rng: np.random.Generator) -> Columns:
+    """Six items of 400 people: three measure worry, three measure low mood; each item has gaps."""
+    people = 400
+    factors = pair(rng, 1.0, 0.5, 1.2, people)
+    columns = {}
+    for k, loading in enumerate((1.0, 0.8, 1.2, 1.0, 0.7, 1.1)):
+        item = 3.0 + 0.2 * k + loading * factors[:, k // 3] + rng.normal(0.0, 0.7, people)
+        knock_out(rng, item, 0.05)
+        columns[f"{'worry' if k < 3 else 'mood'}{k % 3 + 1}"] = item
+    return columns
+
+
+def multilevel_sem(rng: np.random.Generator) -> Columns:
+    """Pupils in 120 schools: intercept and slope of each school depend on its resources."""
+    schools, size = 120, 15
+    school = np.repeat(np.arange(schools), size)
+    resources = rng.normal(0.0, 1.0, schools)
+    effects = effects_of(rng, 4.0, 0.4, 0.25, schools)
+    usual = rng.normal(6.0, 1.0, schools)
+    hours = usual[school] + rng.normal(0.0, 2.0, len(school))
+    prior = rng.normal(50.0, 3.0, schools)[school] + rng.normal(0.0, 8.0, len(school))
+    score = (
+        (70.0 + 1.5 * resources + effects[:, 0])[school]
+        + (1.2 + 0.5 * resources + effects[:, 1])[school] * (hours - usual[school])
+        + 0.4 * (prior - 50.0)
+        + rng.normal(0.0, 4.0, len(school))
+    )
+    knock_out(rng, hours, 0.06)
+    knock_out(rng, score, 0.06)
+    knock_out(rng, resources, 0.05)
+    return {
+        "school": school + 1.0,
+        "score": score,
+        "hours": hours,
+        "prior": prior,
+        "resources": resources[school],
+    }
+
+
+def mediation(rng: np.random.Generator) -> Columns:
+    """Workers in 150 firms: demands raise stress, stress lowers sleep; both slopes differ and go together."""
+    firms, size = 150, 20
+    firm = np.repeat(np.arange(firms), size)
+    slopes = pair(rng, 0.3, 0.5, 0.4, firms)
+    demands_firm = rng.normal(5.0, 0.8, firms)
+    stress_firm = 4.0 + 0.5 * (demands_firm - 5.0) + rng.normal(0.0, 0.6, firms)
+    sleep_firm = 7.0 - 0.4 * (stress_firm - 4.0) + rng.normal(0.0, 0.5, firms)
+    demands = rng.normal(0.0, 1.0, len(firm))
+    stress = (0.6 + slopes[firm, 0]) * demands + rng.normal(0.0, 1.0, len(firm))
+    sleep = (-0.5 + slopes[firm, 1]) * stress - 0.2 * demands + rng.normal(0.0, 1.0, len(firm))
+    demands, stress, sleep = (
+        demands + demands_firm[firm],
+        stress + stress_firm[firm],
+        sleep + sleep_firm[firm],
+    )
+    knock_out(rng, stress, 0.05)
+    knock_out(rng, sleep, 0.08)
+    return {"firm": firm + 1.0, "demands": demands, "stress": stress, "sleep": sleep}
+
+
+def growth_latent(rng: np.random.Generator) -> Columns:
+    """Reading of 300 children at five occasions, one row for each child; half of them are tutored."""
+    children = 300
+    tutored = (np.arange(children) % 2).astype(float)
+    effects = effects_of(rng, 9.0, 0.6, 0.8, children)
+    columns = {"tutored": tutored}
+    for t in range(5):
+        reading = 20.0 + effects[:, 0] + (3.0 + 0.9 * tutored + effects[:, 1]) * t
+        reading = reading + rng.normal(0.0, 2.0, children)
+        knock_out(rng, reading, 0.03 * t)
+        columns[f"read{t}"] = reading
+    return columns
+
+
+def panel(rng: np.random.Generator) -> Columns:
+    """Four waves of 300 couples' support and conflict: stable differences, and what one wave does to the next."""
+    people, waves = 300, 4
+    stable = pair(rng, 0.8, -0.4, 0.7, people)
+    now = pair(rng, 0.9, -0.3, 0.9, people)
+    support, conflict = {}, {}
+    for t in range(waves):
+        if t:
+            before = now
+            now = pair(rng, 0.8, -0.2, 0.8, people)
+            now[:, 0] += 0.4 * before[:, 0] - 0.2 * before[:, 1]
+            now[:, 1] += 0.3 * before[:, 1]
+        for name, k, columns in (("s", 0, support), ("c", 1, conflict)):
+            values = (4.0 if k == 0 else 2.0) + 0.1 * t + stable[:, k] + now[:, k]
+            knock_out(rng, values, 0.1 * (t == 3))
+            columns[f"{name}{t + 1}"] = values
+    return support | conflict
+
+
+def latent_interaction(rng: np.random.Generator) -> Columns:
+    """500 people: load strains more where control is low; both are measured by three items."""
+    people = 500
+    factors = pair(rng, 1.0, -0.3, 1.0, people)
+    load, control = factors[:, 0], factors[:, 1]
+    strain = 10.0 + 1.0 * load - 0.8 * control - 0.5 * load * control + rng.normal(0.0, 1.2, people)
+    columns = {}
+    for name, factor in (("load", load), ("control", control)):
+        for k, loading in enumerate((1.0, 0.9, 1.1), 1):
+            item = 3.0 + loading * factor + rng.normal(0.0, 0.6, people)
+            knock_out(rng, item, 0.04)
+            columns[f"{name}{k}"] = item
+    knock_out(rng, strain, 0.06)
+    return {**columns, "strain": strain}
+
+
+def two_level_factor(rng: np.random.Generator) -> Columns:
+    """Four ratings by 10 pupils in each of 100 classes: climate differs between classes and within them."""
+    classes, size = 100, 10
+    group = np.repeat(np.arange(classes), size)
+    between = rng.normal(0.0, 0.6, classes)
+    within = rng.normal(0.0, 1.0, len(group))
+    columns = {"class": group + 1.0}
+    for k, (low, high) in enumerate(((1.0, 1.0), (0.8, 1.1), (1.2, 0.9), (0.9, 1.2)), 1):
+        rating = (
+            4.0
+            + (high * between + rng.normal(0.0, 0.3, classes))[group]
+            + low * within
+            + rng.normal(0.0, 0.8, len(group))
+        )
+        knock_out(rng, rating, 0.05)
+        columns[f"rating{k}"] = rating
+    return columns
+
+
 # ------------------------------------------------------------------ files
 Maker = Callable[[np.random.Generator], Columns]
 EXAMPLES: tuple[Maker, ...] = (
@@ -243,6 +378,13 @@ EXAMPLES: tuple[Maker, ...] = (
     ordinal_predictor,
     regression,
     imputation,
+    factor_model,
+    multilevel_sem,
+    mediation,
+    growth_latent,
+    panel,
+    latent_interaction,
+    two_level_factor,
 )
 
 

@@ -27,6 +27,9 @@ RUNS = [
     "OPTIONS: savelatent saveresidual savepredicted mcse; MODEL: y ~ x; NIMPS: 2; SAVE: stacked = a.csv;",
     "LATENT: f; MODEL: f -> y z m;",
     "MODEL: y ~ z; m ~ z; y ~~ m;",
+    "MODEL: y ~ z; m ~ z; y ~~ m; OPTIONS: use_phantom;",
+    "MODEL: y ~ z; m ~ z; y ~~ m@0.3; OPTIONS: use_phantom;",
+    "LATENT: f; MODEL: f -> y z m; y ~ f*x; d = x - f; w ~ d;",
     TWO + "RANDOMEFFECT: u = y | 1 [pupil]; MODEL: y ~ z; m ~ z;",
 ]
 REFUSED = [
@@ -36,8 +39,8 @@ REFUSED = [
     "ORDINAL: b; MODEL: logit(b) ~ z;",
     "MODEL: yjt(y) ~ z;",
     "MODEL: y ~ z; var(y) ~ z;",
+    "MODEL: y ~ z; m ~ z; y ~~ m; y@v; m@v;",
     TWO + "MODEL: y ~ z; OPTIONS: hev;",
-    "MODEL: y ~ z; OPTIONS: use_phantom;",
     TWO + "TIMEID: t; MODEL: y ~ y.lag;",
     "WEIGHT: o; MODEL: y ~ z;",
     "FCS: y x z;",
