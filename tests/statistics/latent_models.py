@@ -128,6 +128,8 @@ def panel(rng: np.random.Generator, n: int) -> Columns:
             e, g = pair(rng, n, 0.8, 0.7, 0.2)
             u, v = 0.4 * u + 0.2 * v + e, 0.3 * v + 0.1 * u + g
         columns |= {f"x{t}": 0.1 * t + p + u, f"y{t}": 1.0 + q + v}
+    for name in ("x2", "x5", "y3"):
+        columns[name][rng.random(n) < 0.15] = np.nan
     return columns
 
 
