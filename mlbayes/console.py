@@ -17,7 +17,7 @@ from typing import Any, Protocol, Self, TextIO
 from mlbayes.problems import ExitStatus, Problem, render
 from mlbayes.source import Source
 
-COMPILE_SECONDS = 30
+COMPILE_SECONDS = 45
 
 
 # ------------------------------------------------------------------ problems

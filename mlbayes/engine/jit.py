@@ -98,12 +98,24 @@ FOLDER = cache_folder(source_digest(Path(__file__).parent.parent))
 if FOLDER is not None:
     setattr(config, "CACHE_DIR", str(FOLDER))  # noqa: B010 - numba makes this attribute at run time
 
-_compile = numba.njit(cache=FOLDER is not None, nogil=True, fastmath=False, error_model="numpy")
+_OPTIONS: dict[str, Any] = {
+    "cache": FOLDER is not None,
+    "nogil": True,
+    "fastmath": False,
+    "error_model": "numpy",
+}
+_compile = numba.njit(**_OPTIONS)
+_compile_into_caller = numba.njit(inline="always", **_OPTIONS)
 
 
 def kernel(function: F) -> F:
     """Compile a function when it is first called; keep the machine code for later runs."""
     return cast(F, _compile(function))
+
+
+def dispatch(function: F) -> F:
+    """A kernel that is compiled into its only caller; otherwise all steps would be compiled twice."""
+    return cast(F, _compile_into_caller(function))
 
 
 def cache_is_cold() -> bool:

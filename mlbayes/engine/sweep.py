@@ -6,7 +6,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from mlbayes.engine.elimination import eliminate
-from mlbayes.engine.jit import kernel
+from mlbayes.engine.jit import dispatch, kernel
 from mlbayes.engine.program import run_fills, run_products, run_program
 from mlbayes.engine.steps.cells import draw_cells
 from mlbayes.engine.steps.collapsed import draw_collapsed
@@ -38,7 +38,7 @@ from mlbayes.plan.plan import (
 )
 
 
-@kernel
+@dispatch
 def run_step(
     plan: Plan, store: NDArray, step: NDArray, iteration: int, burn: int, rng: Generator, work: Work
 ) -> bool:

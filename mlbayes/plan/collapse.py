@@ -23,7 +23,8 @@ from mlbayes.plan.unknowns import TopUnknown
 if TYPE_CHECKING:
     from mlbayes.plan.outcome_rule import BlockPlan
 
-LARGEST = 6  # parameters of one step, beyond what must stay together
+LARGEST = 8  # parameters of one step, beyond what must stay together
+LARGEST_LATENT = 6  # where products with latent variables make the densities less normal
 FACTOR = 12  # parameters of the step of one factor
 
 
@@ -45,24 +46,31 @@ class Collapsing:
         """The parameters of each step: factors with their loadings first, then what is left in small steps."""
         steps: list[list[Theta]] = []
         for latent in self.block.values:
-            loadings = self._loadings(latent)
-            if loadings:
-                steps += self._factor(latent, loadings)
+            indicators = self._indicators(latent)
+            if indicators:
+                steps += self._factor(latent, indicators)
         taken = {theta for step in steps for theta in step}
         left = [theta for theta in self._others() if theta not in taken]
+        largest = LARGEST_LATENT if self.block.parts.latent else LARGEST
         chunk: list[Theta] = []
         for theta in left:
-            if chunk and sum(t.size for t in chunk) + theta.size > LARGEST:
+            if chunk and sum(t.size for t in chunk) + theta.size > largest:
                 steps.append(chunk)
                 chunk = []
             chunk.append(theta)
         return [*steps, chunk] if chunk else steps
 
-    def _factor(self, latent: Atom, loadings: list[Theta]) -> list[list[Theta]]:
-        """A factor's own variance with its loadings, in as few steps as the size allows."""
+    def _factor(self, latent: Atom, indicators: list[list[Theta]]) -> list[list[Theta]]:
+        """A factor's own variance with loadings and residual variances of its indicators, in steps of bounded size."""
         own = [t for r in self.regressions if r.outcome == latent for t in self._spread(r)]
-        room = max(FACTOR - sum(t.size for t in own), 2)
-        return [[*own, *loadings[i : i + room]] for i in range(0, len(loadings), room)]
+        steps: list[list[Theta]] = []
+        chunk = list(own)
+        for indicator in indicators:
+            if chunk != own and sum(t.size for t in (*chunk, *indicator)) > FACTOR:
+                steps.append(chunk)
+                chunk = list(own)
+            chunk += indicator
+        return [*steps, chunk]
 
     def _others(self) -> list[Theta]:
         """Everything that has a variance: covariance matrices, random effects, latent variables, then outcomes."""
@@ -91,8 +99,8 @@ class Collapsing:
         drawn = {*self.block.values, *(atom for g in self.block.groups for atom in g.atoms)}
         return bool(self.block.parts.own[r.number].atoms() & drawn)
 
-    def _loadings(self, latent: Atom) -> list[Theta]:
-        """Coefficients that do nothing in the block but scale a latent variable."""
+    def _indicators(self, latent: Atom) -> list[list[Theta]]:
+        """For each equation that a latent variable's free loading is in: the loading and the residual variance."""
         found = []
         scales = {atom for use in self.block.block.uses[latent] for atom in use.scale.atoms()}
         for r in self.regressions:
@@ -103,7 +111,8 @@ class Collapsing:
                     low, high = top.bounds or (-np.inf, np.inf)
                     prior = self.builder.vector([top.precision, top.mean, low, high])
                     offset = self.block.choice.symbols.offset(atom)
-                    found.append(Theta(p.THETA_COEFFICIENT, offset, 1, prior))
+                    spread = [] if r.covariance or r.outcome in self.block.parts.latent else self._spread(r)
+                    found.append([Theta(p.THETA_COEFFICIENT, offset, 1, prior), *spread])
         return found
 
     def _only_scales(self, atom: Atom) -> bool:

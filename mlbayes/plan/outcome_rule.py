@@ -16,6 +16,7 @@ from mlbayes.plan.affine import AffineBlock
 from mlbayes.plan.choice import (
     Choice,
     PlannedStep,
+    Theta,
     add_collapsed,
     add_variance,
     couplings,
@@ -145,6 +146,7 @@ class BlockPlan:
         self.groups = [g for g in parts.groups if g.atoms[0] in chosen]
         self.values = [a for a in (*parts.latent, *parts.cells) if a in chosen]
         self.tops = [a for a in parts.parameters if a in chosen]
+        self.thetas: list[Theta] = []
 
     def write(self) -> None:
         """Append the steps of the block."""
@@ -188,6 +190,7 @@ class BlockPlan:
             repeats = 2 if self.choice.model.hierarchy.levels > 2 or self.parts.latent else 1
             names = ", ".join(r.equation.title for r in self.included)
             for chunk in Collapsing(self, free, variances, wisharts).chunks():
+                self.thetas += chunk
                 add_collapsed(self.choice, self.block, chunk, names, repeats)
         builder.step(p.STEP_DRAW, self.block.number)
         for row in free:
@@ -249,9 +252,17 @@ class BlockPlan:
         drawn += ["random effects"] if self.groups else []
         drawn += ["coefficients"] if self.tops else []
         how = "one exact joint Gaussian draw by elimination; conjugate draws of variances"
+        if any(c.parts >= 0 for c in self.covariances):
+            how += ", slice sampling of variances and correlations with separate priors or fixed elements"
         why = "the equations are linear in all of them"
+        if self.others[0]:
+            why += ", and so are the equations of " + ", ".join(r.name for r in self.others[0])
         if self.groups or self.values:
-            how = "variances (and loadings) by Metropolis steps with all of these integrated out; then " + how
+            kinds = {theta.kind for theta in self.thetas}
+            moved = "variances and loadings" if p.THETA_COEFFICIENT in kinds else "variances"
+            how = (
+                f"{moved} by Metropolis steps with all of these integrated out; then {how}" if kinds else how
+            )
             why += "; variances depend so strongly on effects and scores that they must not be drawn given them alone"
         if self.groups and not self.values:
             how += ", interweaving"

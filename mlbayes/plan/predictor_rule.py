@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mlbayes.model.model import Kind
+from mlbayes.model.model import Kind, Model
 from mlbayes.plan import plan as p
 from mlbayes.plan.affine import AffineBlock
 from mlbayes.plan.choice import (
@@ -26,7 +26,7 @@ from mlbayes.plan.responses import ResponseStep
 from mlbayes.plan.symbols import Symbols, unsupported
 from mlbayes.plan.unknowns import Residual, TopUnknown, Unknown
 
-SMALL_CLUSTER = 12.0  # mean cluster size below which variances of predictors get a collapsed step
+RELIABLE = 0.85  # reliability of cluster means below which variances of predictors get a collapsed step
 
 
 def plan_predictor(choice: Choice, name: str) -> None:
@@ -75,8 +75,7 @@ def plan_predictor(choice: Choice, name: str) -> None:
         for part in parts
         if not part.fixed
     ]
-    rows = model.hierarchy.units
-    small = bool(means) and rows[0] / rows[1] < SMALL_CLUSTER
+    small = bool(means) and (ordinal or mean_reliability(model, name) < RELIABLE)
     if small and variances:
         add_collapsed(choice, block, [Theta(p.THETA_VARIANCE, row, 1) for row in variances], name)
     choice.builder.step(p.STEP_DRAW, block.number)
@@ -95,14 +94,31 @@ def _predictor_words(
     drawn += ["latent cluster means"] if any(u.atom.kind == "mean" for u in unknowns) else []
     drawn.append("regression coefficients")
     what = f"predictor model of {name}: {', '.join(drawn)}"
-    why = "all enter the model of the predictor"
+    why = "all enter linearly in the model of the predictor"
     if outcomes:
         why += " and " + ", ".join(f"the equation of {r.name}" for r in outcomes)
     how = "one exact joint Gaussian draw by elimination, then inverse gamma draws of the variances"
     if small:
         how += ", and a Metropolis step on the variances with all of these integrated out"
-        why += "; clusters are small, so that variances and cluster means depend strongly on each other"
-    return PlannedStep(what, how, why + " linearly")
+        why += (
+            "; cluster means are not reliable, so that they and the variances depend strongly on each other"
+        )
+    return PlannedStep(what, how, why)
+
+
+def mean_reliability(model: Model, name: str) -> float:
+    """Reliability of a variable's observed cluster means, 1 - MS_within / MS_between (0 when that is negative)."""
+    variable = model.variables[name]
+    parents = model.hierarchy.ancestors(variable.level, variable.level + 1)
+    seen = ~variable.missing
+    values, groups = variable.values[seen], parents[seen]
+    counts = np.bincount(groups)
+    used = counts > 0
+    means = np.bincount(groups, values)[used] / counts[used]
+    counts = counts[used]
+    between = (counts * (means - values.mean()) ** 2).sum() / max(counts.size - 1, 1)
+    within = ((values**2).sum() - (counts * means**2).sum()) / max(values.size - counts.size, 1)
+    return max(0.0, 1.0 - within / between) if between > 0.0 else 0.0
 
 
 def _other_predictors(choice: Choice, name: str) -> list[Residual]:

@@ -19,8 +19,8 @@ Array = NDArray[np.float64]
 class RandomDraws:
     """Random effects of an equation at one level, p effects.
 
-    `covariance`: shape (chains, draws, p, p).  `intercepts`, `slopes`: shape (chains, draws), the variance of
-    the outcome that their random intercepts (m'Tm) and slopes (trace of V T) stand for (Rights & Sterba 2019), with
+    `covariance`: shape (chains, draws, p, p), in the order of `RandomEffects.terms` (intercept first).
+    `intercepts`, `slopes`: shape (chains, draws), the variance of the outcome that their random intercepts (m'Tm) and slopes (trace of V T) stand for (Rights & Sterba 2019), with
     m and V the means and covariance matrix over rows of the predictors that have random effects (1 first).
     """
 
