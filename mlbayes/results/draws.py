@@ -20,8 +20,9 @@ class RandomDraws:
     """Random effects of an equation at one level, p effects.
 
     `covariance`: shape (chains, draws, p, p), in the order of `RandomEffects.terms` (intercept first).
-    `intercepts`, `slopes`: shape (chains, draws), the variance of the outcome that their random intercepts (m'Tm) and slopes (trace of V T) stand for (Rights & Sterba 2019), with
-    m and V the means and covariance matrix over rows of the predictors that have random effects (1 first).
+    `intercepts`, `slopes`: shape (chains, draws), the variance of the outcome that their random intercepts (m'Tm)
+    and slopes (trace of V T) stand for (Rights & Sterba 2019), with m and V the means and covariance matrix over rows
+    of the predictors that have random effects (1 first).
     """
 
     covariance: Array
