@@ -21,7 +21,7 @@ from mlbayes.plan.predictor_rule import plan_predictor
 from mlbayes.plan.record import Layout, Recorder
 from mlbayes.plan.regressions import Regressions
 from mlbayes.plan.supported import unsupported_constructs
-from mlbayes.plan.symbols import Symbols
+from mlbayes.plan.symbols import Symbols, placed
 from mlbayes.problems import ProblemError
 
 
@@ -65,10 +65,12 @@ def make_plan(model: Model) -> PlannedModel:
     choice = Choice(model, builder, symbols, regressions)
     for name in dict.fromkeys(part.variable for part in regressions.predictors):
         builder.label = f"the predictor model of {name}"
-        plan_predictor(choice, name)
+        with placed(model.equations[0].span if model.equations else None):
+            plan_predictor(choice, name)
     for component in components(regressions):
         builder.label = "the equation of " + ", ".join(r.equation.title for r in component)
-        plan_outcomes(choice, component)
+        with placed(component[0].equation.span):
+            plan_outcomes(choice, component)
     builder.label = "the record of a draw"
     layout = Recorder(model, symbols, regressions).write()
     plan, store = builder.finish()

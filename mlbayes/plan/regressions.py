@@ -24,7 +24,8 @@ from mlbayes.model.model import (
 )
 from mlbayes.plan.centring import Recentring, recentring
 from mlbayes.plan.polynomial import TOP, Atom, Polynomial
-from mlbayes.plan.symbols import Symbols, unsupported
+from mlbayes.plan.symbols import Symbols, placed, unsupported
+from mlbayes.problems import ProblemError
 
 Mask = NDArray[np.bool_]
 PREDICTOR_VARIANCE = (1.0, 0.5)  # inverse gamma prior of residual variances in predictor models
@@ -166,7 +167,10 @@ class Regressions:
             for reference in references(term.expression)
         }
         self.covarying = {name for block in model.covariances for name in block.members}
-        self.outcomes = [self._outcome(k, equation) for k, equation in enumerate(model.equations)]
+        self.outcomes: list[OutcomeRegression] = []
+        for number, equation in enumerate(model.equations):
+            with placed(equation.span):
+                self.outcomes.append(self._outcome(number, equation))
         self.covariances = [self._covariance(block) for block in model.covariances]
         self.predictors = [
             part for predictor in model.predictor_models for part in self._predictor(predictor)
@@ -262,7 +266,14 @@ class Regressions:
             return Polynomial.number(parameter.fixed)
         if parameter.definition is None:
             return Polynomial.of(Atom("parameter", name, TOP))
-        polynomial = self.symbols.polynomial(parameter.definition)
+        refusal = unsupported(
+            f"the constraint on '{name}' is not linear in other parameters and cannot be run yet",
+            "sums, differences and multiples of free labels can",
+        )
+        try:
+            polynomial = self.symbols.polynomial(parameter.definition)
+        except ProblemError:
+            raise refusal from None
 
         def expand(atom: Atom) -> Polynomial | None:
             if atom.kind != "parameter" or atom.name in seen:
@@ -271,9 +282,7 @@ class Regressions:
 
         result = polynomial.substitute(expand)
         if any(len(monomial) > 1 for monomial in result.terms):
-            raise unsupported(
-                f"the constraint on '{name}' is not linear in other parameters and cannot be run yet"
-            )
+            raise refusal
         return result
 
     def parameter(self, name: str) -> Parameter:

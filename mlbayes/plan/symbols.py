@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +27,7 @@ from mlbayes.model.model import (
 from mlbayes.plan.builder import PlanBuilder
 from mlbayes.plan.polynomial import TOP, Atom, Polynomial
 from mlbayes.problems import Problem, ProblemError, ProblemKind
+from mlbayes.source import Span
 
 Vector = NDArray[np.float64]
 
@@ -31,6 +35,15 @@ Vector = NDArray[np.float64]
 def unsupported(message: str, hint: str = "") -> ProblemError:
     """The error of a construct that is read but cannot be run yet."""
     return ProblemError([Problem(message, None, hint, ProblemKind.UNSUPPORTED)])
+
+
+@contextmanager
+def placed(span: Span | None) -> Iterator[None]:
+    """Give problems that are raised within, and have no place, the place of the equation they arose in."""
+    try:
+        yield
+    except ProblemError as error:
+        raise ProblemError([replace(p, span=p.span or span) for p in error.problems]) from None
 
 
 class Symbols:

@@ -1,0 +1,33 @@
+"""What the planner cannot run yet is refused with its place."""
+
+import pytest
+
+from mlbayes import pipeline
+from mlbayes.problems import ProblemError, ProblemKind
+from mlbayes.source import Source
+
+DATA = "y,x,z\n" + "\n".join(f"{i % 7},{i % 5},{(i * i) % 11 + 1}" for i in range(40)) + "\n,1,2\n3,,4\n"
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        ("MODEL: y ~ x@a z@b; PARAMETERS: b = exp(a);", "constraint on 'b'"),
+        ("MODEL: y ~ x@a z@b; PARAMETERS: b = a*a;", "constraint on 'b'"),
+        ("MODEL: y ~ (exp(x)) z;", "function of 'x'"),
+        ("MODEL: var(y) ~ x; y ~ x;", "log variance"),
+        ("MODEL: y ~ x; WEIGHT: z;", "WEIGHT"),
+    ],
+)
+def test_refusals_have_a_place(tmp_path, model, words):
+    (tmp_path / "data.csv").write_text(DATA)
+    text = f"DATA: data.csv; {model} SEED: 1;"
+    path = tmp_path / "model.inp"
+    path.write_text(text)
+    with pytest.raises(ProblemError) as caught:
+        built, _ = pipeline.understand(Source(path, text))
+        pipeline.plan(built)
+    problem = caught.value.problems[0]
+    assert problem.kind is ProblemKind.UNSUPPORTED
+    assert words in problem.message
+    assert problem.span is not None
