@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from rates import ALPHA
 from scipy import stats
 from toys import Columns, generator, model_of
 
@@ -22,7 +23,7 @@ from mlbayes import pipeline
 from mlbayes.console import SilentProgress
 from mlbayes.results.draws import Draws
 
-RATE = 1e-5
+RATE = ALPHA  # 58 quantities, two tests each: within the budget of tests/rates.py
 SIMULATIONS = 100
 CHAINS = 2
 Values = dict[str, np.ndarray]  # quantities, each of shape (draws,)
