@@ -59,13 +59,6 @@ def sums(values: Vector, parents: NDArray[np.int64], size: int) -> Vector:
     return np.bincount(parents, values, size).astype(np.float64)
 
 
-def factor_matrix(state: State, offset: int, n: int) -> Vector:
-    """A Cholesky factor from its packed form."""
-    matrix = np.zeros((n, n))
-    matrix[np.tril_indices(n)] = state.store[offset : offset + n * (n + 1) // 2]
-    return matrix
-
-
 def _marginal(state: State, r: OutcomeRegression) -> Vector:
     """Log likelihood of the units of one equation."""
     hierarchy = state.model.hierarchy
@@ -95,7 +88,7 @@ def _marginal(state: State, r: OutcomeRegression) -> Vector:
             )
             base = group.level
         n = len(group.terms)
-        cross, log_determinant = _integrate(cross, factor_matrix(state, factor, n))
+        cross, log_determinant = _integrate(cross, state.factor(factor, n))
         total = total - 0.5 * log_determinant
     total = total - 0.5 * cross[:, 0, 0]
     return sums(total, hierarchy.ancestors(base, top), hierarchy.units[top - 1])

@@ -64,10 +64,14 @@ class State:
 
     def residual_covariance(self, c: ResidualCovariance) -> Vector:
         """A residual covariance matrix of several equations."""
-        m = len(c.members)
-        factor = np.zeros((m, m))
-        factor[np.tril_indices(m)] = self.store[c.factor : c.factor + m * (m + 1) // 2]
+        factor = self.factor(c.factor, len(c.members))
         return factor @ factor.T
+
+    def factor(self, offset: int, n: int) -> Vector:
+        """A Cholesky factor (n x n) from its packed form at a place in the store."""
+        matrix = np.zeros((n, n))
+        matrix[np.tril_indices(n)] = self.store[offset : offset + n * (n + 1) // 2]
+        return matrix
 
     def _impute(self, r: OutcomeRegression, fitted: Vector, rng: Generator) -> None:
         cells = np.flatnonzero(~r.active)

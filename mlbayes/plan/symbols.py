@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -10,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from mlbayes.data.functions import FUNCTIONS, OPERATORS
 from mlbayes.model.model import (
     Centring,
     Constant,
@@ -281,42 +281,20 @@ def evaluate(symbols: Symbols, expression: Expression, level: int) -> Vector:
     raise unsupported("a parameter inside a function of predictors cannot be run yet")
 
 
+RUNNABLE = ("exp", "ln", "log", "sqrt", "abs", "min", "max", "phi")  # functions of MODEL; TRANSFORM has more
+
+
 def apply(operator: str, x: list[Vector]) -> Vector:
     """An operator or function of the language on arrays."""
-    comparisons = {
-        "==": np.equal,
-        "!=": np.not_equal,
-        "<": np.less,
-        "<=": np.less_equal,
-        ">": np.greater,
-        ">=": np.greater_equal,
-        "and": np.logical_and,
-        "or": np.logical_or,
-    }
-    plain = {
-        "+": np.add,
-        "-": np.subtract,
-        "*": np.multiply,
-        "/": np.divide,
-        "^": np.power,
-        "neg": np.negative,
-        "exp": np.exp,
-        "ln": np.log,
-        "log": np.log,
-        "sqrt": np.sqrt,
-        "abs": np.abs,
-        "min": np.minimum,
-        "max": np.maximum,
-    }
     with np.errstate(all="ignore"):
-        if operator in comparisons:
-            result = comparisons[operator](*x).astype(np.float64)
-        elif operator in plain:
-            result = plain[operator](*x)
+        if operator in OPERATORS:
+            result = OPERATORS[operator](*x)
+        elif operator in RUNNABLE:
+            result = FUNCTIONS[operator].compute(*x)
+        elif operator == "neg":
+            result = -x[0]
         elif operator == "ifelse":
             result = np.where(x[0] != 0.0, x[1], x[2])
-        elif operator == "phi":
-            result = 0.5 * np.vectorize(math.erfc)(-x[0] * math.sqrt(0.5))
         else:
             raise unsupported(
                 f"the function '{operator}' cannot be run in MODEL yet", "compute it with TRANSFORM"
