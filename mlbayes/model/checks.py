@@ -11,6 +11,7 @@ import numpy as np
 
 from mlbayes.language.nodes import Script
 from mlbayes.model.flat_priors import check_flat_priors
+from mlbayes.model.identification import check_identification
 from mlbayes.model.model import (
     Centring,
     Form,
@@ -33,6 +34,7 @@ def check_model(model: Model, script: Script, notes: Notes) -> None:
         check_observed,
         check_weights,
         check_flat_priors,
+        check_identification,
         check_unsupported_commands,
     ):
         check(model, script, notes)
@@ -43,9 +45,9 @@ def check_something_to_do(model: Model, script: Script, notes: Notes) -> None:
     if not script.model and not script.fcs:
         notes.problem("there is no model", hint="write MODEL: y ~ x; or FCS: variables;")
     elif not model.equations and not model.imputation and not notes.problems:
-        notes.problem("MODEL has no equation", script.command_spans.get("MODEL"), "write an equation: y ~ x;")
+        notes.problem("MODEL has no equation", script.command_spans.get("model"), "write an equation: y ~ x;")
     if script.model and model.imputation:
-        notes.problem("FCS and MODEL exclude each other", script.command_spans.get("FCS"))
+        notes.problem("FCS and MODEL exclude each other", script.command_spans.get("fcs"))
 
 
 def check_identifiers(model: Model, script: Script, notes: Notes) -> None:
@@ -169,6 +171,6 @@ def check_weights(model: Model, script: Script, notes: Notes) -> None:
 def check_unsupported_commands(model: Model, script: Script, notes: Notes) -> None:
     """Commands that change the data before the model is built and are not there yet."""
     if script.dropout:
-        notes.unsupported("DROPOUT is not supported yet", script.command_spans.get("DROPOUT"))
+        notes.unsupported("DROPOUT is not supported yet", script.command_spans.get("dropout"))
     if script.simulate:
-        notes.unsupported("SIMULATE is not supported yet", script.command_spans.get("SIMULATE"))
+        notes.unsupported("SIMULATE is not supported yet", script.command_spans.get("simulate"))

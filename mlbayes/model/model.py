@@ -99,6 +99,17 @@ def level_of(expression: Expression, otherwise: int = 99) -> int:
     return min((reference.level for reference in references(expression)), default=otherwise)
 
 
+def factors(expression: Expression) -> list[Expression]:
+    """The factors of a product, a whole power being repeated; any other expression is its own only factor."""
+    if isinstance(expression, Operation) and expression.operator == "*":
+        return [factor for argument in expression.arguments for factor in factors(argument)]
+    if isinstance(expression, Operation) and expression.operator == "^":
+        base, exponent = expression.arguments
+        if isinstance(exponent, Constant) and exponent.value in (1.0, 2.0, 3.0, 4.0):
+            return factors(base) * int(exponent.value)
+    return [expression]
+
+
 # ------------------------------------------------------------------ units and variables
 @dataclass(frozen=True)
 class Hierarchy:

@@ -12,13 +12,12 @@ from mlbayes.model.model import (
     Constant,
     Equation,
     EquationTerm,
-    Expression,
     Form,
     Kind,
     ModeratorSpec,
-    Operation,
     Reference,
     Variable,
+    factors,
 )
 from mlbayes.model.resolve import Resolver
 
@@ -135,7 +134,7 @@ def _powers(
 ) -> tuple[int, tuple[int, ...]] | None:
     """How often the focal variable is a factor, and which moderators are; None with any other factor."""
     degree, product = 0, []
-    for factor in _factors(term.expression):
+    for factor in factors(term.expression):
         if factor == focal:
             degree += 1
         elif factor in moderators and isinstance(factor, Reference):
@@ -143,14 +142,3 @@ def _powers(
         elif factor != Constant(1.0):
             return None
     return degree, tuple(product)
-
-
-def _factors(expression: Expression) -> list[Expression]:
-    """The factors of a product, a whole power being repeated."""
-    if isinstance(expression, Operation) and expression.operator == "*":
-        return [factor for argument in expression.arguments for factor in _factors(argument)]
-    if isinstance(expression, Operation) and expression.operator == "^":
-        base, exponent = expression.arguments
-        if isinstance(exponent, Constant) and exponent.value in (1.0, 2.0, 3.0, 4.0):
-            return _factors(base) * int(exponent.value)
-    return [expression]
