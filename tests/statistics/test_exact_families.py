@@ -14,6 +14,7 @@ import naive
 import numpy as np
 import pytest
 from exact_families import (
+    Distribution,
     Multinomial,
     NegativeBinomial,
     Ordered,
@@ -116,16 +117,24 @@ def intercepts(rng: np.random.Generator, g: np.ndarray, sd: float) -> np.ndarray
     return (sd * rng.normal(size=int(g.max()) + 1))[g.astype(int)]
 
 
+def with_clusters(
+    left: str, declared: str, columns: Columns, y: np.ndarray, family: Distribution, variance: float
+) -> Case:
+    """A case with random intercepts; every ninth outcome is missing, which leaves the others' posterior."""
+    seen = np.arange(y.size) % 9 != 4
+    g, x, w = (values[seen] for values in columns.values())
+    model = Regression(family, y[seen], terms(x, w), variance, g)
+    script = f"CLUSTERID: g; {declared}: y; FIXED: x w; MODEL: {left} ~ x w;"
+    return Case(script, columns | {"y": np.where(seen, y, np.nan)}, sampled(model))
+
+
 def ordered_in_clusters(family: Ordered, left: str, seed: int) -> Case:
     rng = generator(seed)
     columns = nested(rng, 30, 7)
     g, x, w = columns.values()
     eta = 0.4 + 0.7 * x - 0.5 * w + intercepts(rng, g, 1.0)
     y = cut(eta + noise(family, rng, g.size), family.outcomes.size)
-    model = Regression(family, y, terms(x, w), CATEGORICAL, g)
-    return Case(
-        f"CLUSTERID: g; ORDINAL: y; FIXED: x w; MODEL: {left} ~ x w;", columns | {"y": y}, sampled(model)
-    )
+    return with_clusters(left, "ORDINAL", columns, y, family, CATEGORICAL)
 
 
 def multinomial(seed: int, n: int = 70) -> Case:
@@ -154,8 +163,7 @@ def negative_binomial_in_clusters(seed: int) -> Case:
     columns = nested(rng, 30, 7)
     g, x, w = columns.values()
     y = counts(rng, 0.8 + 0.5 * x - 0.4 * w + intercepts(rng, g, 0.6), 0.6)
-    model = Regression(NegativeBinomial(y, DISPERSION), y, terms(x, w), np.inf, g)
-    return Case("CLUSTERID: g; COUNT: y; FIXED: x w; MODEL: y ~ x w;", columns | {"y": y}, sampled(model))
+    return with_clusters("y", "COUNT", columns, y, NegativeBinomial(y, DISPERSION), np.inf)
 
 
 def transformed(seed: int, n: int = 50) -> Case:
