@@ -103,3 +103,18 @@ def inverse_wishart_factor(
 def normal_cdf(x: float) -> float:
     """The standard normal distribution function."""
     return 0.5 * math.erfc(-x * math.sqrt(0.5))
+
+
+@kernel
+def inverse_gaussian(rng: Generator, drift: float, shape: float) -> float:
+    """A draw from the inverse Gaussian distribution with mean 1 / drift; drift 0 (Levy's distribution) is allowed.
+
+    The density is proportional to x^(-3/2) exp(-shape (drift x - 1)^2 / (2x)).  Michael, Schucany & Haas (1976,
+    American Statistician 30, 88-90), with the root of their equation in a form that loses no digits.
+    """
+    z = rng.standard_normal()
+    y = 0.5 * z * z / shape
+    reciprocal = drift + y + math.sqrt(y * (y + 2.0 * drift))  # of the smaller root, so at least the drift
+    if rng.random() * (drift + reciprocal) <= reciprocal:
+        return 1.0 / reciprocal
+    return reciprocal / (drift * drift)

@@ -11,6 +11,7 @@ from toys import generator
 from mlbayes.engine.random import (
     interval_normal,
     inverse_gamma,
+    inverse_gaussian,
     inverse_wishart_factor,
     normal_cdf,
     positive_normal,
@@ -66,6 +67,14 @@ def test_inverse_gamma(shape, scale):
     rng = generator(3)
     draws = [inverse_gamma(rng, shape, scale) for _ in range(N)]
     assert fits(draws, stats.invgamma(shape, scale=scale))
+
+
+@pytest.mark.parametrize(("mean", "shape"), [(1.0, 3.0), (5.0, 0.2), (1e-3, 1.0), (INF, 2.0)])
+def test_inverse_gaussian(mean, shape):
+    rng = generator(5)
+    draws = [inverse_gaussian(rng, 1.0 / mean, shape) for _ in range(N)]
+    law = stats.levy(scale=shape) if mean == INF else stats.invgauss(mean / shape, scale=shape)
+    assert fits(draws, law)
 
 
 def wishart_draws(df, scale, count=N):
