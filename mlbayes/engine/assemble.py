@@ -5,15 +5,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from mlbayes.model.model import At, Model, ModeratorSpec
+from mlbayes.model.model import At, ModeratorSpec
 from mlbayes.plan.choose import PlannedModel
-from mlbayes.plan.record import EquationLayout, PredictorLayout, is_centred
+from mlbayes.plan.plan import QUANTILE_SHARES
+from mlbayes.plan.record import SHARES, EquationLayout, PredictorLayout, is_centred
 from mlbayes.plan.regressions import OutcomeRegression
 from mlbayes.results.draws import EquationDraws, ModeratorDraws, PartDraws, PredictorDraws, RandomDraws
 
 Array = NDArray[np.float64]
-
-SHARES = {At.QUANTILE: (0.84, 0.5, 0.16), At.QUARTILE: (0.75, 0.5, 0.25)}
 
 
 def equation_draws(records: Array, r: OutcomeRegression, place: EquationLayout) -> EquationDraws:
@@ -72,19 +71,16 @@ def parameter_draws(
     return found
 
 
-def moderator_draws(records: Array, model: Model, moderator: ModeratorSpec, place: int) -> ModeratorDraws:
-    """The values at which a moderator is held; quantiles are those of the observed data around the drawn mean."""
+def moderator_draws(records: Array, moderator: ModeratorSpec, place: int) -> ModeratorDraws:
+    """The values at which a moderator is held in each draw; none for one that is held at a parameter."""
     if place < 0:
         return ModeratorDraws(np.array(moderator.values, dtype=np.float64).reshape(1, 1, -1))
     if moderator.at is At.CODES:
         return ModeratorDraws(np.array(moderator.values, dtype=np.float64) - records[:, :, place, None])
+    if moderator.at in SHARES:
+        return ModeratorDraws(records[:, :, place : place + QUANTILE_SHARES])
     mean = records[:, :, place, None]
     sd = records[:, :, place + 1, None]
     if is_centred(moderator):
         mean = np.zeros_like(mean)
-    if moderator.at is At.SD:
-        return ModeratorDraws(mean + sd * np.array([1.0, 0.0, -1.0]))
-    values = model.variables[moderator.reference.variable].values
-    seen = values[~np.isnan(values)]
-    points = np.quantile(seen, SHARES[moderator.at], method="hazen") - seen.mean()
-    return ModeratorDraws(mean + points)
+    return ModeratorDraws(mean + sd * np.array([1.0, 0.0, -1.0]))

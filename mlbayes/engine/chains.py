@@ -244,7 +244,7 @@ def gather(planned: PlannedModel, chains: list[Chain]) -> Draws:
         predictors = full_conditionals(model, predictors)
     moderators = tuple(
         tuple(
-            moderator_draws(records, model, spec, place)
+            moderator_draws(records, spec, place)
             for spec, place in zip(effect.moderators, places, strict=True)
         )
         for effect, places in zip(model.conditional_effects, layout.moderators, strict=True)

@@ -11,7 +11,7 @@ from mlbayes.engine.program import run_fills, run_products, run_program
 from mlbayes.engine.steps.cells import draw_cells
 from mlbayes.engine.steps.collapsed import draw_collapsed
 from mlbayes.engine.steps.covariances import draw_conjugate, draw_interweaving, report_covariance
-from mlbayes.engine.steps.explain import explain, moments
+from mlbayes.engine.steps.explain import explain, moments, quantiles
 from mlbayes.engine.steps.residual_covariances import draw_wishart
 from mlbayes.engine.steps.responses import draw_responses
 from mlbayes.engine.steps.separate import draw_separate
@@ -29,6 +29,7 @@ from mlbayes.plan.plan import (
     STEP_MOMENTS,
     STEP_PRODUCTS,
     STEP_PROGRAM,
+    STEP_QUANTILES,
     STEP_RESPONSES,
     STEP_SEPARATE,
     STEP_VARIANCE,
@@ -80,6 +81,8 @@ def run_step(
         explain(plan, store, a)
     elif code == STEP_MOMENTS:
         moments(store, a, b, step[3])
+    elif code == STEP_QUANTILES:
+        quantiles(store, a, b, step[3], step[4])
     elif code == STEP_WISHART:
         return draw_wishart(plan, store, a, b, rng, work)
     elif code == STEP_SEPARATE:

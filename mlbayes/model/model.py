@@ -379,32 +379,46 @@ class At(Enum):
     QUARTILE = "quartile"  # 75, 50, 25 %
     CODES = "codes"  # every code of a categorical moderator
     VALUE = "value"
+    PARAMETER = "parameter"  # a labelled parameter or a generated quantity
 
 
 @dataclass(frozen=True)
 class ModeratorSpec:
-    """A moderator of conditional effects; `label` as printed (`m`, `d.1`)."""
+    """A moderator of conditional effects; `label` as printed (`m`, `d.1`).
+
+    `values`: where it is held, if these are numbers.  `parameter`: the name of what it is held at, for PARAMETER.
+    """
 
     reference: Reference
     at: At
     label: str
     values: tuple[float, ...] = ()
+    parameter: str = ""
 
 
 @dataclass(frozen=True)
 class ConditionalEffect:
-    """Intercept and slope of `focal` in an equation, at values of its moderators.
+    """Intercept and slope of `focal` (a variable or a term of one) in an equation, at values of its moderators.
 
     `slopes`: for each term that contains the focal variable its position and the moderators' positions that
     it is multiplied with; `intercepts`: the same for terms of moderators alone.
     """
 
     equation: int
-    focal: Reference
+    focal: Expression
     focal_label: str
     moderators: tuple[ModeratorSpec, ...]
     slopes: tuple[tuple[int, tuple[int, ...]], ...]
     intercepts: tuple[tuple[int, tuple[int, ...]], ...]
+
+
+@dataclass(frozen=True)
+class ConditionalQuantity:
+    """An expression of parameters and moderators, at values of the moderators."""
+
+    expression: Expression
+    printed: str
+    moderators: tuple[ModeratorSpec, ...]
 
 
 @dataclass(frozen=True)
@@ -463,7 +477,7 @@ class Model:
     definitions: tuple[tuple[str, Expression, str], ...] = ()
     generated: tuple[Generated, ...] = ()
     wald_tests: tuple[WaldTest, ...] = ()
-    conditional_effects: tuple[ConditionalEffect, ...] = ()
+    conditional_effects: tuple[ConditionalEffect | ConditionalQuantity, ...] = ()
     settings: Settings = Settings(1, 1000, 10000, 4)
     used_rows: Indices = field(default_factory=lambda: np.zeros(0, np.int64))
     additions: tuple[Addition, ...] = ()

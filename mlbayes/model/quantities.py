@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from mlbayes.language import nodes
 from mlbayes.language.nodes import Definition, Name, Number, Script
@@ -68,19 +68,24 @@ def _check_symbols(
         message = f"'{reference.variable}' is a variable: PARAMETERS computes with labels"
         hint = "a label must differ from all variables: '@name' of a variable makes a product"
         table.notes.problem(message, statement.span, hint)
-    outcomes = {equation.outcome for equation in equations}
     known = {p.name for p in table.parameters.values() if p.labelled} | set(earlier)
-    for name in nodes.names_in(statement.expression):
-        base, _, suffix = name.name.rpartition(".")
-        if suffix in PARAMETER_SUFFIXES and name.name not in known:
-            if base not in outcomes:
-                hint = nearest(base, outcomes)
-                table.notes.problem(
-                    f"'{base}' has no equation, so there is no '{name.name}'", name.span, hint
-                )
-        elif name.name not in known and name.name in resolved_names(resolved):
+    new = [name for name in nodes.names_in(statement.expression) if name.name not in known]
+    check_variances(new, equations, table.notes)
+    for name in new:
+        variance = name.name.rpartition(".")[2] in PARAMETER_SUFFIXES
+        if not variance and name.name in resolved_names(resolved):
             hint = "quantities are computed in the order in which they are written"
             table.notes.problem(f"'{name.name}' is used before it is defined", name.span, hint)
+
+
+def check_variances(names: Iterable[Name], equations: Sequence[Equation], notes: Notes) -> None:
+    """`y.totalvar` and its like need an equation of y."""
+    outcomes = {equation.outcome for equation in equations}
+    for name in names:
+        base, _, suffix = name.name.rpartition(".")
+        if suffix in PARAMETER_SUFFIXES and base not in outcomes:
+            message = f"'{base}' has no equation, so there is no '{name.name}'"
+            notes.problem(message, name.span, nearest(base, outcomes))
 
 
 def _write_out(

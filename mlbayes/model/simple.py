@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
-from mlbayes.language.nodes import Moderator, Name, Number, Script, Simple
+from mlbayes.language.nodes import Moderator, Name, Number, Script, Simple, names_in
 from mlbayes.model.model import (
     At,
     Centring,
     ConditionalEffect,
+    ConditionalQuantity,
     Constant,
     Equation,
     EquationTerm,
+    Expression,
     Form,
     Kind,
     ModeratorSpec,
+    ParameterReference,
     Reference,
     Variable,
     factors,
+    leaves,
+    references,
 )
-from mlbayes.model.resolve import Resolver
+from mlbayes.model.quantities import check_variances
+from mlbayes.model.resolve import Resolved, Resolver
 
 KEYWORDS = {
     "quantile": At.QUANTILE,
@@ -32,42 +39,58 @@ Positions = tuple[tuple[int, tuple[int, ...]], ...]
 
 def build_conditional_effects(
     script: Script, resolver: Resolver, equations: Sequence[Equation]
-) -> tuple[ConditionalEffect, ...]:
-    """The conditional effects of every SIMPLE statement, in order of equations."""
-    effects: list[ConditionalEffect] = []
+) -> tuple[ConditionalEffect | ConditionalQuantity, ...]:
+    """The conditional effects and quantities of every SIMPLE statement, in order of equations."""
+    found: list[ConditionalEffect | ConditionalQuantity] = []
     for statement in script.simple:
-        effects += _effects(statement, resolver, equations)
-    return tuple(effects)
+        check_variances(names_in(statement.focal), equations, resolver.notes)
+        focal = resolver.terms(statement.focal)
+        moderators = tuple(spec for m in statement.moderators for spec in _specs(m, resolver))
+        if not moderators or not focal or all(isinstance(f.expression, Constant) for f in focal):
+            continue
+        if len(focal) == 1 and _is_quantity(focal[0].expression, moderators):
+            found.append(
+                ConditionalQuantity(focal[0].expression, _without_brackets(focal[0].text), moderators)
+            )
+        else:
+            found += _effects(statement, focal, moderators, resolver, equations)
+    return tuple(found)
 
 
-def _effects(statement: Simple, resolver: Resolver, equations: Sequence[Equation]) -> list[ConditionalEffect]:
-    if not isinstance(statement.focal, Name):
-        message = "conditional effects of an expression are not supported"
-        resolver.notes.unsupported(
-            message, statement.span, "name a predictor, or compute the effect in PARAMETERS"
-        )
-        return []
-    focal = resolver.terms(statement.focal)
-    moderators = [spec for m in statement.moderators for spec in _specs(m, resolver)]
-    if not moderators or not all(isinstance(f.expression, Reference) for f in focal):
-        return []
+def _is_quantity(expression: Expression, moderators: tuple[ModeratorSpec, ...]) -> bool:
+    """Is it computed from parameters, and from no variables but the moderators."""
+    held = {spec.reference for spec in moderators}
+    named = any(isinstance(leaf, ParameterReference) for leaf in leaves(expression))
+    return named and held.issuperset(references(expression))
+
+
+def _without_brackets(text: str) -> str:
+    return text[1:-1] if text.startswith("(") and text.endswith(")") else text
+
+
+def _effects(
+    statement: Simple,
+    focal: Sequence[Resolved],
+    moderators: tuple[ModeratorSpec, ...],
+    resolver: Resolver,
+    equations: Sequence[Equation],
+) -> list[ConditionalEffect]:
     found = []
     for position, equation in enumerate(equations):
         for resolved in focal:
-            assert isinstance(resolved.expression, Reference)
-            effect = _effect(position, equation, resolved.expression, resolved.text, tuple(moderators))
+            effect = _effect(position, equation, resolved, moderators)
             if effect is not None:
                 found.append(effect)
     if not found:
         names = " and ".join(spec.label for spec in moderators)
-        message = f"no equation has '{statement.focal.name}' and its product with {names}"
-        resolver.notes.problem(
-            message, statement.span, f"MODEL needs a term {statement.focal.name}*{moderators[0].label}"
-        )
+        what = statement.focal.name if isinstance(statement.focal, Name) else focal[0].text
+        message = f"no equation has '{what}' and its product with {names}"
+        hint = f"MODEL needs a term {what}*{moderators[0].label}"
+        resolver.notes.problem(message, statement.span, hint)
         return []
-    variable = resolver.variables.get(found[0].focal.variable)
-    if variable is not None and variable.centring is Centring.NONE:
-        name = variable.name
+    first = found[0].focal
+    if isinstance(first, Reference) and resolver.variables[first.variable].centring is Centring.NONE:
+        name = first.variable
         resolver.notes.warn(
             f"The focal predictor {name} is not centered: conditional intercepts are at {name} = 0."
         )
@@ -85,7 +108,8 @@ def _specs(moderator: Moderator, resolver: Resolver) -> list[ModeratorSpec]:
                 resolver.notes.unsupported(message, moderator.name.span)
             continue
         at, values = _at(moderator, reference, resolver.variables[reference.variable], resolver)
-        specs.append(ModeratorSpec(reference, at, resolved.text, values))
+        parameter = moderator.at.name if at is At.PARAMETER and isinstance(moderator.at, Name) else ""
+        specs.append(ModeratorSpec(reference, at, resolved.text, values, parameter))
     return specs
 
 
@@ -98,9 +122,14 @@ def _at(
     if isinstance(moderator.at, Name):
         if moderator.at.name in KEYWORDS:
             return KEYWORDS[moderator.at.name], ()
-        message = f"a moderator held at '{moderator.at.name}' is not supported"
-        resolver.notes.unsupported(message, moderator.at.span, "use a number, quantile or quartile")
-        return At.SD, ()
+        value = resolver.expression(moderator.at)
+        if not isinstance(
+            value.expression, ParameterReference | Constant
+        ):  # a constant: the name was reported
+            message = f"'{moderator.at.name}' is not a value at which '{moderator.name.name}' can be held"
+            hint = "use a number, quantile, quartile, or a name of PARAMETERS"
+            resolver.notes.problem(message, moderator.at.span, hint)
+        return At.PARAMETER, ()
     if reference.form is Form.DUMMY:
         return At.CODES, (0.0, 1.0)
     if variable.kind in (Kind.ORDINAL, Kind.NOMINAL) and reference.form is Form.VALUE:
@@ -110,13 +139,13 @@ def _at(
 
 # ------------------------------------------------------------------ terms
 def _effect(
-    position: int, equation: Equation, focal: Reference, label: str, moderators: tuple[ModeratorSpec, ...]
+    position: int, equation: Equation, focal: Resolved, moderators: tuple[ModeratorSpec, ...]
 ) -> ConditionalEffect | None:
     """The effect in one equation, None if it does not have the focal predictor times a moderator."""
     slopes, intercepts = [], []
     references = [spec.reference for spec in moderators]
     for i, term in enumerate(equation.terms):
-        powers = _powers(term, focal, references)
+        powers = _powers(term, focal.expression, references)
         if powers is None or term.hidden:
             continue
         degree, product = powers
@@ -126,18 +155,23 @@ def _effect(
             intercepts.append((i, product))
     if not any(product for _, product in slopes):
         return None
-    return ConditionalEffect(position, focal, label, moderators, tuple(slopes), tuple(intercepts))
+    return ConditionalEffect(
+        position, focal.expression, focal.text, moderators, tuple(slopes), tuple(intercepts)
+    )
 
 
 def _powers(
-    term: EquationTerm, focal: Reference, moderators: Sequence[Reference]
+    term: EquationTerm, focal: Expression, moderators: Sequence[Reference]
 ) -> tuple[int, tuple[int, ...]] | None:
-    """How often the focal variable is a factor, and which moderators are; None with any other factor."""
+    """How often the focal predictor is in a product, and which moderators are; None with any other factor."""
+    rest = Counter(factors(term.expression))
+    once = Counter(factors(focal))
     degree, product = 0, []
-    for factor in factors(term.expression):
-        if factor == focal:
-            degree += 1
-        elif factor in moderators and isinstance(factor, Reference):
+    while once <= rest:
+        rest -= once
+        degree += 1
+    for factor in rest.elements():
+        if factor in moderators and isinstance(factor, Reference):
             product.append(list(moderators).index(factor))
         elif factor != Constant(1.0):
             return None

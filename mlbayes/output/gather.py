@@ -14,6 +14,7 @@ from mlbayes.results.build import parameter_draws
 from mlbayes.results.conditional import conditional_tables
 from mlbayes.results.document import Document, SavedOrder
 from mlbayes.results.draws import Draws, Snapshot
+from mlbayes.results.parameters import Parameters
 from mlbayes.results.rhat import rhat_table
 
 DATA_KEYWORDS = ("stacked", "stacked0", "separate", "avgimp", "varimp")
@@ -63,10 +64,9 @@ def gather(model: Model, table: Table, draws: Draws, document: Document) -> Resu
     """Everything that a file of SAVE may hold."""
     imputations = imputations_of(model, table, draws)
     rows = parameter_draws(model, draws)
+    parameters = Parameters(model, draws)
     conditional = [
-        made
-        for k, equation in enumerate(draws.equations)
-        for made in conditional_tables(k, model, equation, draws.moderators)
+        made for k in range(len(draws.equations)) for made in conditional_tables(k, model, draws, parameters)
     ]
     return Results(
         document=document,

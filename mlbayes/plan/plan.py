@@ -196,7 +196,10 @@ STEP_FIELDS = 8
     STEP_MOMENTS,  # target (mean, sd), vector, units
     STEP_WISHART,  # block, residual covariance matrix: inverse Wishart draw
     STEP_SEPARATE,  # block, residual covariance matrix: its standard deviations and correlations one by one
-) = range(15)
+    STEP_QUANTILES,  # target (one for each share), vector, units, store: first of QUANTILE_SHARES shares
+) = range(16)
+
+QUANTILE_SHARES = 3
 
 # ---- latent responses of ordinal variables
 RESPONSE_UNITS = 0

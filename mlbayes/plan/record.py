@@ -15,6 +15,8 @@ from mlbayes.plan.polynomial import TOP, Atom, Polynomial
 from mlbayes.plan.regressions import OutcomeRegression, Regressions
 from mlbayes.plan.symbols import Symbols, unsupported
 
+SHARES = {At.QUANTILE: (0.84, 0.5, 0.16), At.QUARTILE: (0.75, 0.5, 0.25)}
+
 
 @dataclass(frozen=True)
 class EquationLayout:
@@ -42,8 +44,8 @@ class Layout:
     """Where each recorded number stands within a record of `width` numbers.
 
     `residual_covariances`: place of each residual covariance matrix, row by row.
-    `moderators`[effect][moderator]: place of (mean, standard deviation), or of what a categorical moderator is
-    centred at; -1 where its points never change.
+    `moderators`[effect][moderator]: place of (mean, standard deviation), of the quantiles, or of what a categorical
+    moderator is centred at; -1 where its points are not recorded.
     """
 
     width: int = 0
@@ -115,13 +117,14 @@ class Recorder:
         for c in self.regressions.covariances:
             self.layout.residual_covariances.append(self._take(len(c.members) ** 2))
         for effect in self.model.conditional_effects:
-            moving = [self._moderator_moves(moderator) for moderator in effect.moderators]
-            self.layout.moderators.append([self._take(2) if moves else -1 for moves in moving])
+            widths = [self._moderator_width(moderator) for moderator in effect.moderators]
+            self.layout.moderators.append([self._take(width) if width else -1 for width in widths])
 
-    def _moderator_moves(self, moderator: ModeratorSpec) -> bool:
-        """Are its points computed from what is drawn: all but values, and codes that are not centred."""
-        codes = moderator.at is At.CODES and is_centred(moderator)
-        return moderator.at in (At.SD, At.QUANTILE, At.QUARTILE) or codes
+    def _moderator_width(self, moderator: ModeratorSpec) -> int:
+        """How many numbers its points need: none for values, parameters, and codes that are not centred."""
+        if moderator.at in SHARES:
+            return p.QUANTILE_SHARES
+        return {At.SD: 2, At.CODES: int(is_centred(moderator))}.get(moderator.at, 0)
 
     # ------------------------------------------------------------------ parameters
     def _shares(self) -> None:
@@ -250,7 +253,7 @@ class Recorder:
 
     # ------------------------------------------------------------------ moderators
     def _moderators(self) -> None:
-        """Mean and standard deviation of each continuous moderator over the units of its level."""
+        """Mean and standard deviation, or quantiles, of each continuous moderator over the units of its level."""
         for effect, places in zip(self.model.conditional_effects, self.layout.moderators, strict=True):
             for moderator, place in zip(effect.moderators, places, strict=True):
                 if place < 0:
@@ -263,7 +266,11 @@ class Recorder:
                 first = self.builder.count("program")
                 vector = Evaluator(self.symbols, units).vector(self.symbols.polynomial(moderator.reference))
                 self.builder.step_program(first)
-                self.builder.step(p.STEP_MOMENTS, self.start + place, vector, units.units)
+                if moderator.at is At.SD:
+                    self.builder.step(p.STEP_MOMENTS, self.start + place, vector, units.units)
+                else:
+                    shares = self.builder.vector(np.array(SHARES[moderator.at]))
+                    self.builder.step(p.STEP_QUANTILES, self.start + place, vector, units.units, shares)
 
     def _centre(self, moderator: ModeratorSpec, place: int) -> None:
         """What a centred categorical moderator is centred at: its points are codes less that."""

@@ -9,7 +9,7 @@ import numpy as np
 from mlbayes import __version__
 from mlbayes.model.model import Model
 from mlbayes.results.algorithm import option_notes, options
-from mlbayes.results.conditional import conditional_tables
+from mlbayes.results.conditional import conditional_tables, quantity_rows
 from mlbayes.results.document import (
     VERSION,
     Acceptance,
@@ -55,7 +55,7 @@ def build_tables(model: Model, draws: Draws, parameters: Parameters) -> AllTable
         for k, equation in enumerate(model.equations):
             if equation.block == name:
                 outcomes.append(outcome_table(equation, draws.equations[k], model, draws.parameters))
-                outcomes += conditional_tables(k, model, draws.equations[k], draws.moderators)
+                outcomes += conditional_tables(k, model, draws, parameters)
         for block in model.covariances:
             if block.block == name:
                 outcomes.append(covariance_table(block, model, parameters))
@@ -63,7 +63,8 @@ def build_tables(model: Model, draws: Draws, parameters: Parameters) -> AllTable
         predictor_table(predictor, drawn, model, draws.parameters)
         for predictor, drawn in zip(model.predictor_models, draws.predictors, strict=True)
     ]
-    return AllTables(outcomes, generated_table(model, parameters), predictors, residual_tables(model, draws))
+    generated = generated_table(model, parameters, quantity_rows(model, draws, parameters))
+    return AllTables(outcomes, generated, predictors, residual_tables(model, draws))
 
 
 def residual_tables(model: Model, draws: Draws) -> list[TableDraws]:

@@ -1,15 +1,27 @@
-"""Conditional effects: intercept and slope of a focal predictor at values of its moderators."""
+"""Conditional effects: intercept and slope of a focal predictor, or a quantity, at values of moderators."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mlbayes.model.model import At, Centring, ConditionalEffect, Form, Model, ModeratorSpec, Variable
-from mlbayes.results.draws import EquationDraws, ModeratorDraws
+from mlbayes.model.model import (
+    At,
+    Centring,
+    ConditionalEffect,
+    ConditionalQuantity,
+    Form,
+    Model,
+    ModeratorSpec,
+    Variable,
+)
+from mlbayes.results.draws import Draws, ModeratorDraws
+from mlbayes.results.expressions import evaluate
+from mlbayes.results.parameters import Parameters
 from mlbayes.results.rows import RowDraws, TableDraws
 
 Array = NDArray[np.float64]
@@ -30,6 +42,8 @@ def point_labels(moderator: ModeratorSpec, count: int) -> tuple[str, ...]:
         return ("+1 SD", "0", "-1 SD")
     if moderator.at in QUANTILES:
         return QUANTILES[moderator.at]
+    if moderator.at is At.PARAMETER:
+        return (moderator.parameter,)
     return tuple(f"{value:g}" for value in moderator.values[:count])
 
 
@@ -87,44 +101,65 @@ def weighted_sum(
     return total
 
 
-def conditional_table(
-    effect: ConditionalEffect, model: Model, draws: EquationDraws, moderators: tuple[ModeratorDraws, ...]
-) -> TableDraws:
-    """The table of a conditional effect: intercept and slope for each combination of moderator values."""
-    equation = model.equations[effect.equation]
-    labels = [
-        point_labels(spec, drawn.points.shape[-1])
-        for spec, drawn in zip(effect.moderators, moderators, strict=True)
+@dataclass(frozen=True)
+class Held:
+    """One choice of values for all moderators: as printed (`m @ +1 SD`), and draw by draw."""
+
+    text: str
+    points: tuple[Array, ...]
+
+
+def choices(
+    moderators: tuple[ModeratorSpec, ...],
+    drawn: tuple[ModeratorDraws, ...],
+    model: Model,
+    parameters: Parameters,
+) -> Iterator[Held]:
+    """All combinations of moderator values that can occur, in order of printing."""
+    points = [
+        parameters.find(spec.parameter)[..., None] if spec.at is At.PARAMETER else found.points
+        for spec, found in zip(moderators, drawn, strict=True)
     ]
-    rows = []
-    choices = (c for c in product(*(range(len(n)) for n in labels)) if is_possible(effect.moderators, c))
-    for choice in sorted(choices, key=lambda c: sort_key(effect.moderators, c, model.variables)):
-        held = [f"{spec.label} @ {labels[m][choice[m]]}" for m, spec in enumerate(effect.moderators)]
-        section = f"{effect.focal_label} | {', '.join(held)}"
-        points = tuple(drawn.points[..., choice[m]] for m, drawn in enumerate(moderators))
-        intercept = weighted_sum(effect.intercepts, draws.coefficients, points)
-        slope = weighted_sum(effect.slopes, draws.coefficients, points)
-        rows.append(RowDraws("Intercept", intercept, section, tested=True))
-        rows.append(RowDraws("Slope", slope, section, tested=True))
-    return TableDraws(
-        "conditional-effects",
-        "Conditional Effects",
-        equation.title,
-        rows,
-        block=equation.block,
-        notes=list(NOTES),
-    )
+    labels = [point_labels(spec, found.shape[-1]) for spec, found in zip(moderators, points, strict=True)]
+    possible = (c for c in product(*(range(len(n)) for n in labels)) if is_possible(moderators, c))
+    for choice in sorted(possible, key=lambda c: sort_key(moderators, c, model.variables)):
+        text = ", ".join(f"{spec.label} @ {labels[m][choice[m]]}" for m, spec in enumerate(moderators))
+        yield Held(text, tuple(found[..., choice[m]] for m, found in enumerate(points)))
 
 
-def conditional_tables(
-    position: int, model: Model, draws: EquationDraws, moderators: tuple[tuple[ModeratorDraws, ...], ...]
-) -> list[TableDraws]:
+def conditional_tables(position: int, model: Model, draws: Draws, parameters: Parameters) -> list[TableDraws]:
     """All conditional effects of the equation at a position of the model's list, in one table."""
-    tables = [
-        conditional_table(effect, model, draws, drawn)
-        for effect, drawn in zip(model.conditional_effects, moderators, strict=True)
-        if effect.equation == position
+    equation = model.equations[position]
+    coefficients = draws.equations[position].coefficients
+    rows = []
+    for effect, drawn in zip(model.conditional_effects, draws.moderators, strict=True):
+        if not isinstance(effect, ConditionalEffect) or effect.equation != position:
+            continue
+        for held in choices(effect.moderators, drawn, model, parameters):
+            section = f"{effect.focal_label} | {held.text}"
+            intercept = weighted_sum(effect.intercepts, coefficients, held.points)
+            slope = weighted_sum(effect.slopes, coefficients, held.points)
+            rows.append(RowDraws("Intercept", intercept, section, tested=True))
+            rows.append(RowDraws("Slope", slope, section, tested=True))
+    if not rows:
+        return []
+    title = "Conditional Effects"
+    return [
+        TableDraws(
+            "conditional-effects", title, equation.title, rows, block=equation.block, notes=list(NOTES)
+        )
     ]
-    for table in tables[1:]:
-        tables[0].rows.extend(table.rows)
-    return tables[:1]
+
+
+def quantity_rows(model: Model, draws: Draws, parameters: Parameters) -> list[RowDraws]:
+    """The rows of conditional quantities: a group for each expression, a row for each choice of values."""
+    rows = []
+    for quantity, drawn in zip(model.conditional_effects, draws.moderators, strict=True):
+        if not isinstance(quantity, ConditionalQuantity):
+            continue
+        references = [spec.reference for spec in quantity.moderators]
+        for held in choices(quantity.moderators, drawn, model, parameters):
+            values = dict(zip(references, held.points, strict=True))
+            value = evaluate(quantity.expression, parameters.find, values)
+            rows.append(RowDraws(held.text, value, quantity.printed, tested=True))
+    return rows

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mlbayes.model.model import Constant, Expression, Operation, ParameterReference
+from mlbayes.model.model import Constant, Expression, Operation, ParameterReference, Reference
 
 Array = NDArray[np.float64]
 Lookup = Callable[[str], Array]
@@ -66,14 +66,18 @@ FUNCTIONS: dict[str, Callable[..., Array]] = {
 }
 
 
-def evaluate(expression: Expression, lookup: Lookup) -> Array:
-    """Value of an expression, (chains, draws) or (1, 1); `lookup` gives the draws of a parameter."""
+def evaluate(expression: Expression, lookup: Lookup, held: Mapping[Reference, Array] | None = None) -> Array:
+    """Value of an expression, (chains, draws) or (1, 1).
+
+    `lookup` gives the draws of a parameter, `held` the values of the variables that may occur.  Raises TypeError
+    for any other variable.
+    """
     if isinstance(expression, Constant):
         return np.full((1, 1), expression.value)
     if isinstance(expression, ParameterReference):
         return lookup(expression.name)
     if isinstance(expression, Operation):
-        arguments = [evaluate(argument, lookup) for argument in expression.arguments]
+        arguments = [evaluate(argument, lookup, held) for argument in expression.arguments]
         function = FUNCTIONS[expression.operator]
         with np.errstate(all="ignore"):
             if expression.operator in ("min", "max"):
@@ -83,4 +87,6 @@ def evaluate(expression: Expression, lookup: Lookup) -> Array:
             else:
                 value = function(*arguments)
         return np.asarray(value, dtype=np.float64)
+    if held is not None and expression in held:
+        return held[expression]
     raise TypeError("an expression of parameters contains a variable")

@@ -51,12 +51,13 @@ class Parameters:
         raise ProblemError([Problem(f"nothing is known about '{name}' after the run")])
 
 
-def generated_table(model: Model, parameters: Parameters) -> list[TableDraws]:
-    """The table of the generated quantities, if there are any."""
+def generated_table(model: Model, parameters: Parameters, conditional: list[RowDraws]) -> list[TableDraws]:
+    """The table of the generated quantities and then the conditional ones, if there are any."""
     rows = [
         RowDraws(quantity.name, parameters.generated[quantity.name], tested=True)
         for quantity in model.generated
     ]
+    rows += conditional
     return [TableDraws("generated", "Parameters", "", rows)] if rows else []
 
 

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import pytest
-from modelling import built, messages
+from modelling import built, equation, messages
 
 from mlbayes.language.commands import RESERVED
 from mlbayes.model.describe import describe
-from mlbayes.model.model import At, Constant, Family, Operation, ParameterReference, Reference
+from mlbayes.model.model import (
+    At,
+    ConditionalEffect,
+    ConditionalQuantity,
+    Constant,
+    Family,
+    Operation,
+    ParameterReference,
+    Reference,
+)
 
 
 def test_generated_quantities_in_order() -> None:
@@ -54,6 +63,8 @@ def test_conditional_effects() -> None:
         "SIMPLE: z | m; z | m and b; z | m @ quartile; z | m @ 2;"
     )
     one, two, quartile, number = model.conditional_effects
+    assert isinstance(one, ConditionalEffect)
+    assert isinstance(two, ConditionalEffect)
     assert one.focal_label == "z"
     assert one.slopes == ((1, ()), (5, (0,)))
     assert one.intercepts == ((0, ()), (2, (0,)))
@@ -72,9 +83,36 @@ def test_conditional_effects() -> None:
 def test_powers_of_moderators_count_as_often_as_they_stand() -> None:
     model = built("MODEL: y ~ z m (m^2) z*m z*(m^2); SIMPLE: z | m;")
     (effect,) = model.conditional_effects
+    assert isinstance(effect, ConditionalEffect)
     assert effect.slopes == ((1, ()), (4, (0,)), (5, (0, 0)))
     assert effect.intercepts == ((0, ()), (2, (0,)), (3, (0, 0)))
     assert model.warnings == ("The focal predictor z is not centered: conditional intercepts are at z = 0.",)
+
+
+def test_conditional_quantities_and_values_by_name() -> None:
+    model = built(
+        "MODEL: y ~ z@b1 m z*m@b3; PARAMETERS: half = b1/2;"
+        "SIMPLE: (b1 + b3*m)*half | m @ quartile; b1 | m; z | m @ half; z | m @ b1;"
+    )
+    quantity, label, at_quantity, at_label = model.conditional_effects
+    assert isinstance(quantity, ConditionalQuantity)
+    assert quantity.printed == "(b1+b3*m)*half"
+    assert quantity.moderators[0].at is At.QUARTILE
+    assert isinstance(label, ConditionalQuantity)
+    assert label.expression == ParameterReference("b1")
+    assert isinstance(at_quantity, ConditionalEffect)
+    assert [spec.parameter for e in (at_quantity, at_label) for spec in e.moderators] == ["half", "b1"]
+
+
+def test_a_term_of_a_variable_as_focal_predictor() -> None:
+    model = built("MODEL: d = ln(z^2 + 1); y ~ d m (z - 3) d*m (z - 3)*m; SIMPLE: d | m; (z - 3) | m;")
+    definition, bracket = model.conditional_effects
+    assert isinstance(definition, ConditionalEffect)
+    assert isinstance(bracket, ConditionalEffect)
+    labels = [term.label for term in equation(model, "y").terms]
+    assert [labels[i] for i, _ in definition.slopes] == ["d", "d*m"]
+    assert [labels[i] for i, _ in bracket.slopes] == ["(z-3)", "(z-3)*m"]
+    assert [labels[i] for i, _ in bracket.intercepts] == ["Intercept", "m"]
 
 
 def test_settings_and_their_defaults() -> None:
@@ -106,6 +144,14 @@ def test_settings_and_their_defaults() -> None:
         ("MODEL: y ~ z; WALDTEST: z ~ y;", "MODEL has no equation of 'z'"),
         ("MODEL: y ~ z m; SIMPLE: z | m;", "no equation has 'z' and its product with m"),
         ("MODEL: y ~ z; SIMPLE: z | m;", "'m' is in the data but not in MODEL"),
+        ("MODEL: y ~ z m z*m; SIMPLE: z | m @ half;", "'half' is not known"),
+        ("MODEL: y ~ z m z*m; SIMPLE: z | m @ z;", "'z' is not a value at which 'm' can be held"),
+        ("MODEL: y ~ z@b m z*m; SIMPLE: b + c2*m | m;", "'c2' is not known"),
+        ("MODEL: y ~ z@b m z*m; SIMPLE: b + z | m;", "no equation has '(b+z)' and its product with m"),
+        (
+            "MODEL: y ~ z@b m z*m; SIMPLE: b*m.totalvar | m;",
+            "'m' has no equation, so there is no 'm.totalvar'",
+        ),
         ("MODEL: y ~ z; OPTIONS: prior1 prior3;", "OPTIONS has both prior1 and prior3"),
         ("MODEL: y ~ z; ITER: 2;", "ITER is 2 in total for 4 chains"),
     ],

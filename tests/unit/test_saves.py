@@ -14,6 +14,7 @@ from mlbayes.output.saves import Imputations, Results, write_saves, write_table
 from mlbayes.problems import ProblemError, ProblemKind
 from mlbayes.results.build import build_document, parameter_draws
 from mlbayes.results.conditional import conditional_tables
+from mlbayes.results.parameters import Parameters
 from mlbayes.results.rhat import rhat_table
 
 NAMES = ["id", "y", "x"]
@@ -31,7 +32,7 @@ def results():
         draws.burn,
         draws.kept,
         rows=rows,
-        conditional=conditional_tables(2, model, draws.equations[2], draws.moderators),
+        conditional=conditional_tables(2, model, draws, Parameters(model, draws)),
         psr=rhat_table([row.values for row in rows], draws.burn),
         imputations=imputations,
         missing="999",

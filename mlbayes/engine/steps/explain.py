@@ -1,7 +1,8 @@
-"""What is reported besides parameters: variance decompositions and moments of a vector."""
+"""What is reported besides parameters: variance decompositions, moments and quantiles of a vector."""
 
 import math
 
+import numpy as np
 from numpy.typing import NDArray
 
 from mlbayes.engine.jit import kernel
@@ -14,6 +15,7 @@ from mlbayes.plan.plan import (
     EXPLAIN_TERMS,
     EXPLAIN_TOTALS,
     EXPLAIN_UNITS,
+    QUANTILE_SHARES,
     Plan,
 )
 
@@ -80,3 +82,17 @@ def moments(store: NDArray, target: int, vector: int, n: int) -> None:
         s += (store[i] - mean) * (store[i] - mean)
     store[target] = mean
     store[target + 1] = math.sqrt(s / (n - 1))
+
+
+@kernel
+def quantiles(store: NDArray, target: int, vector: int, n: int, shares: int) -> None:
+    """Quantiles of a vector of n numbers after Hazen: the i-th smallest is the quantile of (i - 1/2) / n.
+
+    The shares stand in store[shares:shares + QUANTILE_SHARES], the quantiles are written to store[target:].
+    """
+    ordered = np.sort(store[vector : vector + n])
+    for k in range(QUANTILE_SHARES):
+        place = min(max(store[shares + k] * n - 0.5, 0.0), n - 1.0)
+        low = int(place)
+        high = min(low + 1, n - 1)
+        store[target + k] = ordered[low] + (place - low) * (ordered[high] - ordered[low])
