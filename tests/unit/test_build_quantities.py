@@ -110,7 +110,7 @@ def test_a_term_of_a_variable_as_focal_predictor() -> None:
     assert isinstance(definition, ConditionalEffect)
     assert isinstance(bracket, ConditionalEffect)
     labels = [term.label for term in equation(model, "y").terms]
-    assert [labels[i] for i, _ in definition.slopes] == ["d", "d*m"]
+    assert [labels[i] for i, _ in definition.slopes] == ["d", "(d)*m"]
     assert [labels[i] for i, _ in bracket.slopes] == ["(z-3)", "(z-3)*m"]
     assert [labels[i] for i, _ in bracket.intercepts] == ["Intercept", "m"]
 
