@@ -354,3 +354,22 @@ def test_multinomial_probabilities_are_a_softmax():
 def test_yeo_johnson_transformation(power):
     z = np.array([-3.0, -0.4, 0.0, 0.3, 5.0])
     np.testing.assert_allclose(yeo_johnson(z, power), stats.yeojohnson(z, power))
+
+
+def test_yeo_johnson_posterior_against_a_plain_grid():
+    """An intercept, a residual variance and a power: sums over a grid of the textbook density."""
+    z = np.exp(0.7 * generator(141).normal(size=25)) - 1.0
+    exact = yeo_johnson_posterior(z, np.ones((25, 1)), 100_000, np.random.default_rng(3))
+    power = (np.arange(100) + 0.5) / 50.0
+    b, variance = np.linspace(-1.5, 2.0, 141), np.exp(np.linspace(-3.5, 3.0, 131))
+    step = 1e-6
+    w = np.stack([stats.yeojohnson(z, each) for each in power])
+    slope = np.stack([stats.yeojohnson(z + step, each) - stats.yeojohnson(z - step, each) for each in power])
+    squares = np.square(w[:, None] - b[:, None]).sum(axis=2)[:, :, None]
+    log_density = np.log(slope / (2.0 * step)).sum(axis=1)[:, None, None] - 0.5 * squares / variance
+    log_density = log_density - (0.5 * z.size - 1.0) * np.log(variance)  # the grid is even in log variance
+    density = np.exp(log_density - log_density.max())
+    grids = {"b 0": b[:, None], "variance": variance, "lambda": power[:, None, None]}
+    for name, values in grids.items():
+        mean, error = exact.mean(exact.of(name))
+        assert abs(mean - (density * values).sum() / density.sum()) < critical() * error, name
