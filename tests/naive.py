@@ -225,6 +225,13 @@ class Values:
             "*": lambda: x[0] * x[1],
             "/": lambda: x[0] / x[1],
             "^": lambda: x[0] ** x[1],
+            "exp": lambda: np.exp(x[0]),
+            "ln": lambda: np.log(x[0]),
+            "sqrt": lambda: np.sqrt(x[0]),
+            "phi": lambda: stats.norm.cdf(x[0]),
+            "abs": lambda: np.abs(x[0]),
+            "min": lambda: np.minimum.reduce(x),
+            "max": lambda: np.maximum.reduce(x),
         }[e.operator]()
 
     def reference(self, e, level: int, raw: bool) -> Array:

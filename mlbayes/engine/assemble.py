@@ -56,10 +56,11 @@ def correlation_draws(planned: PlannedModel, records: Array) -> dict[str, Array]
 
 
 def parameter_draws(
-    planned: PlannedModel, equations: list[EquationDraws], correlations: dict[str, Array]
+    planned: PlannedModel, records: Array, equations: list[EquationDraws], correlations: dict[str, Array]
 ) -> dict[str, Array]:
     """Draws by the names of parameters."""
     found = dict(correlations)
+    found |= {name: records[:, :, place] for name, place in planned.layout.parameters.items()}
     for r, draws in zip(planned.regressions.outcomes, equations, strict=True):
         for t, term in enumerate(r.equation.terms):
             found.setdefault(term.coefficient, draws.coefficients[:, :, t])

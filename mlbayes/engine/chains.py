@@ -261,7 +261,7 @@ def gather(planned: PlannedModel, chains: list[Chain]) -> Draws:
         chains=settings.chains,
         equations=tuple(equations),
         predictors=tuple(predictors),
-        parameters=parameter_draws(planned, equations, correlation_draws(planned, records)),
+        parameters=parameter_draws(planned, records, equations, correlation_draws(planned, records)),
         monitors=collect(monitors),
         moderators=moderators,
         acceptance=_acceptances(planned, chains),

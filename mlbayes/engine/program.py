@@ -26,8 +26,11 @@ from mlbayes.plan.plan import (
     OP_FILL,
     OP_GATHER,
     OP_LOG,
+    OP_MAXIMUM,
+    OP_MINIMUM,
     OP_MULTIPLY,
     OP_NORMAL_CDF,
+    OP_POWER,
     OP_RECIPROCAL,
     OP_SCALE,
     OP_SCATTER,
@@ -120,6 +123,18 @@ def run_program(plan: Plan, store: NDArray, first: int, last: int) -> None:
             x = store[a : a + n]
             for i in range(n):
                 t[i] = normal_cdf(x[i])
+        elif code == OP_POWER:
+            x = store[a : a + n]
+            for i in range(n):
+                t[i] = t[i] ** x[i]
+        elif code == OP_MINIMUM:
+            x = store[a : a + n]
+            for i in range(n):
+                t[i] = min(t[i], x[i])
+        elif code == OP_MAXIMUM:
+            x = store[a : a + n]
+            for i in range(n):
+                t[i] = max(t[i], x[i])
 
 
 @kernel

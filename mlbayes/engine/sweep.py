@@ -12,6 +12,7 @@ from mlbayes.engine.steps.cells import draw_cells
 from mlbayes.engine.steps.collapsed import draw_collapsed
 from mlbayes.engine.steps.covariances import draw_conjugate, draw_interweaving, report_covariance
 from mlbayes.engine.steps.explain import explain, moments, quantiles
+from mlbayes.engine.steps.parameters import draw_parameter
 from mlbayes.engine.steps.residual_covariances import draw_wishart
 from mlbayes.engine.steps.responses import draw_responses
 from mlbayes.engine.steps.separate import draw_separate
@@ -27,6 +28,7 @@ from mlbayes.plan.plan import (
     STEP_FILLS,
     STEP_INTERWEAVE,
     STEP_MOMENTS,
+    STEP_PARAMETER,
     STEP_PRODUCTS,
     STEP_PROGRAM,
     STEP_QUANTILES,
@@ -87,6 +89,8 @@ def run_step(
         return draw_wishart(plan, store, a, b, rng, work)
     elif code == STEP_SEPARATE:
         draw_separate(plan, store, a, b, rng, work)
+    elif code == STEP_PARAMETER:
+        draw_parameter(plan, store, a, iteration, burn, rng, work)
     return True
 
 

@@ -5,7 +5,15 @@ Fixed and constrained parameters do not count, equal labels count once.
 
 from __future__ import annotations
 
-from mlbayes.model.model import Distribution, Equation, Kind, Model, PredictorModel, Role
+from mlbayes.model.model import (
+    Distribution,
+    Equation,
+    Kind,
+    Model,
+    ParameterReference,
+    PredictorModel,
+    Role,
+)
 
 
 def count_parameters(model: Model) -> dict[str, int]:
@@ -13,8 +21,11 @@ def count_parameters(model: Model) -> dict[str, int]:
     if model.imputation:
         return {"Imputation Models": sum(_predictor_model(model, m) for m in model.predictor_models)}
     counts = {"Outcome Models": _outcome_models(model)}
-    if model.generated:
-        counts["Generated Parameters"] = len(model.generated)
+    generated = sum(
+        q.expression != ParameterReference(q.name) for q in model.generated
+    )  # others are parameters
+    if generated:
+        counts["Generated Parameters"] = generated
     counts["Predictor Models"] = sum(_predictor_model(model, m) for m in model.predictor_models)
     return counts
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mlbayes.data.table import Table
 from mlbayes.language import nodes
@@ -54,7 +54,8 @@ class Names:
     """Everything that a script declares, by name.
 
     `columns`: of the data.  `latent`: latent variables with their entry in LATENT.
-    `labels`: parameters named with `@` or defined in PARAMETERS.
+    `labels`: parameters named with `@`, and those in `declared`: no coefficients, but named inside an expression
+    of MODEL or a constraint and given a prior in PARAMETERS.
     """
 
     columns: frozenset[str]
@@ -64,6 +65,7 @@ class Names:
     nominal: frozenset[str]
     labels: frozenset[str]
     quantities: frozenset[str]
+    declared: frozenset[str] = frozenset()
 
     def split(self, name: str) -> Split | None:
         """The variable that a name stands for, if it is one."""
@@ -94,7 +96,26 @@ def collect_names(script: Script, table: Table) -> Names:
     )
     quantities = frozenset(entry.name for entry in script.parameters if isinstance(entry, Definition))
     nominal = frozenset(entry.name.name for entry in script.nominal)
-    return Names(columns, latent, effects, definitions, nominal, labels - frozenset(definitions), quantities)
+    labels -= frozenset(definitions)
+    names = Names(columns, latent, effects, definitions, nominal, labels, quantities)
+    declared = _declared(script, names)
+    return replace(names, labels=labels | declared, declared=declared)
+
+
+def _declared(script: Script, names: Names) -> frozenset[str]:
+    """Parameters that exist by their prior: MODEL or a constraint names them, and nothing else has their name."""
+    used = {
+        name.name
+        for statement in _reachable_statements(script, names)
+        for expression in expressions(statement)
+        for name in nodes.names_in(expression)
+    }
+    constraints = [s for s in script.parameters if isinstance(s, Definition) and s.name in names.labels]
+    used |= {name.name for s in constraints for name in nodes.names_in(s.expression)}
+    priors = {s.label.name for s in script.parameters if isinstance(s, nodes.Prior)}
+    return frozenset(
+        name for name in priors & used if name not in names.everything and names.split(name) is None
+    )
 
 
 def tags(script: Script) -> Iterator[nodes.Tag]:

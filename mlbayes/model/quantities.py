@@ -12,7 +12,9 @@ from mlbayes.model.model import (
     Expression,
     Generated,
     Operation,
+    ParameterKind,
     ParameterReference,
+    Prior,
     WaldTest,
     leaves,
     references,
@@ -35,9 +37,14 @@ def read_parameters(
     """Take in priors and constraints; the generated quantities in order."""
     generated: dict[str, Generated] = {}
     written_out: dict[str, Expression] = {}
+    for prior in (statement for statement in script.parameters if isinstance(statement, nodes.Prior)):
+        name = prior.label.name
+        if name in resolver.names.declared:
+            table.register(name, prior.label, ParameterKind.COEFFICIENT, Prior())
+            generated[name] = Generated(name, ParameterReference(name), name, prior.span)
+        table.set_prior(prior)
     for statement in script.parameters:
         if isinstance(statement, nodes.Prior):
-            table.set_prior(statement)
             continue
         resolved = resolver.expression(statement.expression)
         _check_symbols(statement, resolved, generated, table, equations)

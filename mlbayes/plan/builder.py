@@ -147,6 +147,8 @@ class PlanBuilder:
             "responses": p.RESPONSE_FIELDS,
             "cells": p.CELL_FIELDS,
             "cell_equations": p.CELL_EQUATION_FIELDS,
+            "parameters": p.PARAMETER_FIELDS,
+            "quadratics": p.QUADRATIC_FIELDS,
             "explains": p.EXPLAIN_FIELDS,
             "steps": p.STEP_FIELDS,
         }

@@ -107,6 +107,8 @@ def _priors_allow(model: Model, equation: Equation, change: dict[tuple[int, int]
             return False
         if any(names[s] in _names(other.definition) for other in model.parameters.values()):
             return False
+        if any(names[s] in _names(term.expression) for other in model.equations for term in other.terms):
+            return False
     for group in equation.random:
         touched = [(s, t) for s, t in change if t in group.terms]
         if any(s not in group.terms for s, _ in touched):
@@ -119,7 +121,7 @@ def _priors_allow(model: Model, equation: Equation, change: dict[tuple[int, int]
 
 
 def _names(definition: Expression | None) -> set[str]:
-    """Parameters in a definition."""
+    """Parameters in an expression."""
     if definition is None:
         return set()
     return {leaf.name for leaf in leaves(definition) if isinstance(leaf, ParameterReference)}

@@ -105,7 +105,8 @@ class Collapsing:
         scales = {atom for use in self.block.block.uses[latent] for atom in use.scale.atoms()}
         for r in self.regressions:
             for atom in dict.fromkeys(parameters_of(r)):
-                if atom in scales and atom not in self.block.chosen and self._only_scales(atom):
+                free = atom not in self.block.chosen and atom not in self.block.parts.moving
+                if atom in scales and free and self._only_scales(atom):
                     scales.discard(atom)
                     top = top_unknown(self.block.choice.model.parameters[atom.name], atom)
                     low, high = top.bounds or (-np.inf, np.inf)

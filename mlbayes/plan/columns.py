@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mlbayes.plan.polynomial import Atom, Monomial, Polynomial
+from mlbayes.plan.polynomial import TOP, Atom, Monomial, Polynomial
 
 Column = dict[int, Polynomial]  # factor in each equation, by its position
 
@@ -70,7 +70,9 @@ def split_scale(polynomial: Polynomial) -> tuple[Polynomial | None, Polynomial]:
     """The coefficients common to all monomials, and the rest; None when there are none."""
     common: Counter[Atom] | None = None
     for monomial in polynomial.terms:
-        found = Counter(atom for atom in monomial if atom.kind == "parameter")
+        found = Counter(
+            atom for atom in monomial if atom.level == TOP and atom.kind in ("parameter", "function")
+        )
         common = found if common is None else common & found
     if not common:
         return None, polynomial

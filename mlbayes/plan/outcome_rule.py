@@ -25,6 +25,7 @@ from mlbayes.plan.choice import (
 )
 from mlbayes.plan.collapse import Collapsing, parameters_of, top_unknown
 from mlbayes.plan.evaluator import Evaluator
+from mlbayes.plan.parameters import ParameterStep
 from mlbayes.plan.partition import Conflicts, Unit, partition
 from mlbayes.plan.polynomial import Atom, Polynomial
 from mlbayes.plan.regressions import (
@@ -34,7 +35,7 @@ from mlbayes.plan.regressions import (
     inverse_gamma_arguments,
 )
 from mlbayes.plan.symbols import unsupported
-from mlbayes.plan.unknowns import Coupling, EffectGroup, Residual, Unknown
+from mlbayes.plan.unknowns import Coupling, EffectGroup, Residual, TopUnknown, Unknown
 
 SEPARATE = {
     1.0: (1.0, 0.5),
@@ -58,7 +59,7 @@ def _marks(regressions: Regressions, r: OutcomeRegression) -> set[object]:
     variables = regressions.model.variables
     atoms = r.expanded().atoms()
     latent = {a.name for a in atoms if a.kind == "value" and variables[a.name].role is Role.LATENT}
-    shared = {atom for atom in atoms if atom.kind == "parameter"}
+    shared: set[Atom] = regressions.symbols.parameters_in(atoms)
     shared |= {Atom("effects of", atom.name, 0) for atom in atoms if atom.kind == "effect"}
     return {r.precision, *shared, *latent, *([r.covariance] if r.covariance else [])}
 
@@ -78,7 +79,13 @@ class Component:
         self.latent.sort(key=lambda a: not self._is_location(a))
         self.cells = [a for a in values if a not in self.latent]
         self.groups = [g for r in self.regressions for g in _effect_groups(self.choice, r)]
+        symbols = self.choice.symbols
         self.parameters = list(dict.fromkeys(a for r in self.regressions for a in parameters_of(r)))
+        within = symbols.parameters_in(
+            a for own in self.own.values() for a in own.atoms() if a.kind == "function"
+        )
+        self.parameters += sorted(within - set(self.parameters))
+        self.moving = [a for a in self.parameters if a in within]
         self.others, _ = outcome_residuals(self.choice, values, {r.number for r in self.regressions})
         self._set_stuck_apart()
 
@@ -98,13 +105,19 @@ class Component:
                 raise unsupported(
                     f"a power of '{atom.name}', which is correlated with others (~~), cannot be run yet"
                 )
-        for atom in self.parameters:
-            if atom in self.conflicts.squared:
-                raise unsupported(
-                    f"the parameter '{atom.name}' is multiplied with itself, which cannot be run yet"
-                )
+        self.moving += [a for a in self.parameters if a in self.conflicts.squared and a not in self.moving]
+        self.parameters = [a for a in self.parameters if a not in self.moving]
         self.latent = [a for a in self.latent if a not in self.stuck]
         self.cells = [a for a in self.cells if a not in self.stuck]
+
+    def touched(self, chosen: set[Atom]) -> list[OutcomeRegression]:
+        """The equations in which any of some unknowns occur."""
+        return [r for r in self.regressions if self.own[r.number].atoms() & chosen]
+
+    def equations_of(self, parameter: Atom) -> list[OutcomeRegression]:
+        """The equations that a parameter enters, directly or inside a function."""
+        symbols = self.choice.symbols
+        return [r for r in self.regressions if parameter in symbols.parameters_in(self.own[r.number].atoms())]
 
     def sets(self) -> list[list[Unit]]:
         """The blocks: values first, then effects, then coefficients."""
@@ -123,21 +136,61 @@ def plan_outcomes(choice: Choice, component: list[OutcomeRegression]) -> None:
     for r in component:
         for k, group in enumerate(r.equation.random):
             _set_fixed_factor(choice, r, k, group.variance)
-    sets = parts.sets()
-    for units in sets:
-        BlockPlan(choice, parts, {atom for unit in units for atom in unit}, len(sets) == 1).write()
+    sets = [{atom for unit in units for atom in unit} for units in parts.sets()]
+    blocks = [BlockPlan(choice, parts, chosen, parts.touched(chosen)) for chosen in sets]
+    left = [r for r in component if not any(r in block.included for block in blocks)]
+    if left:  # nothing in them is linear and free, but they have residual variances
+        blocks.append(BlockPlan(choice, parts, set(), left))
+    alone: list[Atom] = []
+    for atom in parts.moving:
+        block = next((b for b in blocks if b.can_move(atom)), None)
+        (alone if block is None else block.moving).append(atom)
+    for block in blocks:
+        block.only = len(blocks) == 1 and not alone
+        block.write()
+    for atom in alone:
+        _plan_parameter(choice, parts, atom)
+
+
+def _plan_parameter(choice: Choice, parts: Component, atom: Atom) -> None:
+    """A parameter whose equations are in several blocks: slice sampling given everything else."""
+    entered = parts.equations_of(atom)
+    matrices = [c for c in choice.regressions.covariances if any(r.number in c.members for r in entered)]
+    covarying = {number for c in matrices for number in c.members}
+    equations = [r for r in parts.regressions if r in entered or r.number in covarying]
+    residuals = [_residual(parts, r) for r in equations]
+    step = ParameterStep(choice.symbols, top_unknown(choice.model.parameters[atom.name], atom))
+    step.with_residuals(residuals, couplings(matrices, [r.number for r in equations]))
+    first = choice.builder.count("program")
+    for r in entered:
+        _publish_terms(choice, r)
+    choice.builder.step_program(first)
+    choice.steps.append(
+        PlannedStep(
+            f"parameter {atom.name}",
+            "slice sampling given everything else, width of the slice tuned in burn-in",
+            "it enters equations in a power or inside a function, and no block holds all of them",
+        )
+    )
+
+
+def _residual(parts: Component, r: OutcomeRegression) -> Residual:
+    """An equation of a component as a residual."""
+    return Residual(r.equation.title, parts.own[r.number], r.equation.level, r.active, r.precision, True)
 
 
 class BlockPlan:
     """One block of a component: its unknowns, equations and steps."""
 
-    def __init__(self, choice: Choice, parts: Component, chosen: set[Atom], only: bool) -> None:
-        self.only = only
+    def __init__(
+        self, choice: Choice, parts: Component, chosen: set[Atom], touched: list[OutcomeRegression]
+    ) -> None:
+        self.only = True
+        self.moving: list[Atom] = []  # parameters drawn with the block integrated out
         self.choice = choice
         self.builder = choice.builder
         self.parts = parts
         self.chosen = chosen
-        touched = [r for r in parts.regressions if parts.own[r.number].atoms() & chosen]
         precisions = {r.precision for r in touched}  # equations with the same variance count for it
         self.included = [r for r in parts.regressions if r.precision in precisions]
         blocks = {r.covariance for r in self.included if r.covariance}
@@ -148,15 +201,22 @@ class BlockPlan:
         self.tops = [a for a in parts.parameters if a in chosen]
         self.thetas: list[Theta] = []
 
+    def _top(self, atom: Atom) -> TopUnknown:
+        return top_unknown(self.choice.model.parameters[atom.name], atom)
+
+    def can_move(self, atom: Atom) -> bool:
+        """Can a parameter be drawn with the block integrated out: does it hold all of its equations.
+
+        The integral is not known where coefficients have bounds.
+        """
+        return all(r in self.included for r in self.parts.equations_of(atom)) and not any(
+            self._top(top).bounds for top in self.tops
+        )
+
     def write(self) -> None:
         """Append the steps of the block."""
         choice, model = self.choice, self.choice.model
-        residuals = [
-            Residual(
-                r.equation.title, self.parts.own[r.number], r.equation.level, r.active, r.precision, True
-            )
-            for r in self.included
-        ]
+        residuals = [_residual(self.parts, r) for r in self.included]
         self.others = outcome_residuals(
             choice, self.values, {r.number for r in self.parts.regressions}, len(residuals)
         )
@@ -168,10 +228,14 @@ class BlockPlan:
             for a in self.values
         ]
         unknowns += [Unknown(a, group=True) for g in self.groups for a in g.atoms]
-        tops = [top_unknown(model.parameters[a.name], a) for a in self.tops]
+        tops = [self._top(a) for a in self.tops]
         self.block = AffineBlock(choice.symbols, unknowns, tops, residuals, self.groups, self._couplings())
+        first = self.builder.count("steps")
         self.block.prepare()
         choice.blocks.append(self.block)
+        last = self.builder.count("steps")
+        for atom in self.moving:
+            ParameterStep(choice.symbols, self._top(atom)).with_block(self.block.number, first, last)
         self._steps()
         choice.steps.append(self._words())
 
@@ -251,6 +315,8 @@ class BlockPlan:
         drawn += [f"missing values of {', '.join(cells)}"] if cells else []
         drawn += ["random effects"] if self.groups else []
         drawn += ["coefficients"] if self.tops else []
+        if not drawn:
+            drawn = ["residual variances"]
         how = "one exact joint Gaussian draw by elimination; conjugate draws of variances"
         if any(c.parts >= 0 for c in self.covariances):
             how += ", slice sampling of variances and correlations with separate priors or fixed elements"
@@ -266,6 +332,11 @@ class BlockPlan:
             why += "; variances depend so strongly on effects and scores that they must not be drawn given them alone"
         if self.groups and not self.values:
             how += ", interweaving"
+        if self.moving:
+            names_moved = ", ".join(atom.name for atom in self.moving)
+            drawn.append(names_moved)
+            how = f"{names_moved} by slice sampling with all of the rest integrated out; then {how}"
+            why += f" but {names_moved}, which they hold in a power or inside a function"
         if not self.only:
             why += "; what is multiplied with them is drawn in another block"
         return PlannedStep(

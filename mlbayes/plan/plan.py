@@ -122,7 +122,10 @@ PROGRAM_FIELDS = 6
     OP_EXP,
     OP_LOG,
     OP_NORMAL_CDF,
-) = range(19)
+    OP_POWER,  # t = t ^ a
+    OP_MINIMUM,  # t = smaller of t and a
+    OP_MAXIMUM,
+) = range(22)
 
 # ---- covariance groups: whitened effects u with covariance L L'
 GROUP_TIER = 0
@@ -197,7 +200,8 @@ STEP_FIELDS = 8
     STEP_WISHART,  # block, residual covariance matrix: inverse Wishart draw
     STEP_SEPARATE,  # block, residual covariance matrix: its standard deviations and correlations one by one
     STEP_QUANTILES,  # target (one for each share), vector, units, store: first of QUANTILE_SHARES shares
-) = range(16)
+    STEP_PARAMETER,  # slice sampling of one parameter: row of `parameters`
+) = range(17)
 
 QUANTILE_SHARES = 3
 
@@ -230,6 +234,26 @@ CELL_EQUATION_RESIDUAL = 2
 CELL_EQUATION_SET = 3  # set of the rows; its parents are the cells
 CELL_EQUATION_PRECISION = 4
 CELL_EQUATION_FIELDS = 5
+
+# ---- parameters drawn one by one
+PARAMETER_TARGET = 0  # store: its value
+PARAMETER_PRIOR = 1  # store: precision, mean, lower and upper bound
+PARAMETER_PROGRAM = 2  # rows of the program that bring what depends on it up to date: first, last
+PARAMETER_PROGRAM_END = 3
+PARAMETER_FIRST = 4  # rows of `quadratics`: first, last
+PARAMETER_LAST = 5
+PARAMETER_BLOCK = 6  # block that is integrated out instead, -1 for none
+PARAMETER_STEPS = 7  # steps (programs, products, fills) that bring the block up to date: first, last
+PARAMETER_STEPS_END = 8
+PARAMETER_WIDTH = 9  # store: width of the slice's first interval
+PARAMETER_FIELDS = 10
+
+# ---- quadratic forms of residuals: precision times the sum of products of two vectors
+QUADRATIC_A = 0
+QUADRATIC_B = 1  # the same as A, or another residual: then it counts twice
+QUADRATIC_UNITS = 2
+QUADRATIC_PRECISION = 3  # store: scalar
+QUADRATIC_FIELDS = 4
 
 # ---- variance decompositions
 EXPLAIN_TERMS = 0
@@ -264,6 +288,8 @@ class Plan(NamedTuple):
     responses: Integers
     cells: Integers
     cell_equations: Integers
+    parameters: Integers
+    quadratics: Integers
     explains: Integers
     steps: Integers
     record: Integers  # (first, last) offset in the store of what every draw keeps, shape (1, 2)

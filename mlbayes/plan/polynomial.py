@@ -17,7 +17,8 @@ class Atom:
     """A symbol with one value for each unit of its level.
 
     `kind`: value, observed (the value, 0 where missing), code, response, mean, grand, term (coefficient with
-    its random effects), parameter, effect, slope, derived, centred (stands for a centred predictor).
+    its random effects), parameter, function (of parameters), effect, slope, derived, centred (stands for a
+    centred predictor).
     """
 
     kind: str

@@ -45,14 +45,15 @@ class RowProducts:
         changes = np.zeros_like(self.rows)
         for atom in monomial:
             if self.symbols.is_dynamic(atom):
-                missing = self.symbols.model.variables[atom.name].missing
-                changes |= missing if atom.kind == "value" else True
+                changes |= self.symbols.model.variables[atom.name].missing if atom.kind == "value" else True
         return changes
 
     def _numbers(self, monomial: Monomial) -> NDArray[np.float64]:
         """Values on all rows; on changing rows they are not used."""
         product = np.ones(self.rows.size)
         for atom in monomial:
+            if atom.kind == "function":
+                continue
             if self.symbols.is_dynamic(atom):
                 values = self.symbols.model.variables[atom.name].values
                 product = product * np.where(np.isnan(values), 0.0, values)

@@ -44,6 +44,7 @@ class Layout:
     """Where each recorded number stands within a record of `width` numbers.
 
     `residual_covariances`: place of each residual covariance matrix, row by row.
+    `parameters`: place of each free parameter that is no coefficient of a term.
     `moderators`[effect][moderator]: place of (mean, standard deviation), of the quantiles, or of what a categorical
     moderator is centred at; -1 where its points are not recorded.
     """
@@ -52,6 +53,7 @@ class Layout:
     equations: list[EquationLayout] = field(default_factory=list)
     predictors: list[PredictorLayout] = field(default_factory=list)
     moderators: list[list[int]] = field(default_factory=list)
+    parameters: dict[str, int] = field(default_factory=dict)
     residual_covariances: list[int] = field(default_factory=list)
 
 
@@ -77,6 +79,9 @@ class Recorder:
         first = self.builder.count("program")
         for r, place in zip(self.regressions.outcomes, self.layout.equations, strict=True):
             self._coefficients(r, place)
+        for name, target in self.layout.parameters.items():
+            source = self.symbols.offset(Atom("parameter", name, TOP))
+            self.builder.instruct(p.OP_COPY, self.start + target, 1, source)
         self._predictors()
         self.builder.step_program(first)
         for r, place in zip(self.regressions.outcomes, self.layout.equations, strict=True):
@@ -114,6 +119,14 @@ class Recorder:
                     tuple(self._take(1) for _ in parts),
                 )
             )
+        coefficients = {term.coefficient for e in self.model.equations for term in e.terms}
+        within = {a for f in self.symbols.functions.values() for a in f.parameters}
+        within |= {
+            a for r in self.regressions.outcomes for a in r.expanded().atoms() if a.kind == "parameter"
+        }
+        for atom in sorted(within):
+            if atom.name not in coefficients:
+                self.layout.parameters[atom.name] = self._take(1)
         for c in self.regressions.covariances:
             self.layout.residual_covariances.append(self._take(len(c.members) ** 2))
         for effect in self.model.conditional_effects:

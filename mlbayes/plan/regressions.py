@@ -25,7 +25,6 @@ from mlbayes.model.model import (
 from mlbayes.plan.centring import Recentring, recentring
 from mlbayes.plan.polynomial import TOP, Atom, Polynomial
 from mlbayes.plan.symbols import Symbols, placed, unsupported
-from mlbayes.problems import ProblemError
 
 Mask = NDArray[np.bool_]
 PREDICTOR_VARIANCE = (1.0, 0.5)  # inverse gamma prior of residual variances in predictor models
@@ -193,7 +192,7 @@ class Regressions:
         change = recentring(self.model, self.symbols, equation)
         mode = "raw" if change.raw else "exact"
         terms = [self.symbols.polynomial(term.expression, mode) for term in equation.terms]
-        coefficients = [self.coefficient(term.coefficient) for term in equation.terms]
+        coefficients = [self.symbols.coefficient(term.coefficient) for term in equation.terms]
         regression = OutcomeRegression(
             number, equation, terms, coefficients, change, self._residual_precision(equation), active
         )
@@ -258,32 +257,6 @@ class Regressions:
         free = [*free_sds, *free_correlations]
         offset = self.builder.indices([len(free_sds), len(free_correlations), *free])
         return replace(made, parts=parts, free=offset, free_count=len(free))
-
-    def coefficient(self, name: str, seen: tuple[str, ...] = ()) -> Polynomial:
-        """A coefficient as a polynomial in free parameters; constraints are put in."""
-        parameter = self.model.parameters[name]
-        if parameter.fixed is not None:
-            return Polynomial.number(parameter.fixed)
-        if parameter.definition is None:
-            return Polynomial.of(Atom("parameter", name, TOP))
-        refusal = unsupported(
-            f"the constraint on '{name}' is not linear in other parameters and cannot be run yet",
-            "sums, differences and multiples of free labels can",
-        )
-        try:
-            polynomial = self.symbols.polynomial(parameter.definition)
-        except ProblemError:
-            raise refusal from None
-
-        def expand(atom: Atom) -> Polynomial | None:
-            if atom.kind != "parameter" or atom.name in seen:
-                return None
-            return self.coefficient(atom.name, (*seen, name))
-
-        result = polynomial.substitute(expand)
-        if any(len(monomial) > 1 for monomial in result.terms):
-            raise refusal
-        return result
 
     def parameter(self, name: str) -> Parameter:
         """A parameter by name."""

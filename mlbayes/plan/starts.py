@@ -7,11 +7,15 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from mlbayes.model.model import Kind, Role
+from mlbayes.plan import plan as p
 from mlbayes.plan.choose import PlannedModel
-from mlbayes.plan.polynomial import Atom
+from mlbayes.plan.polynomial import TOP, Atom, Polynomial
 from mlbayes.plan.regressions import ResidualCovariance
+from mlbayes.problems import Problem, ProblemError, ProblemKind
 
 Vector = NDArray[np.float64]
+
+TRIES = 200  # of starting values of parameters inside functions
 
 
 def start_state(planned: PlannedModel, rng: Generator) -> Vector:
@@ -22,6 +26,7 @@ def start_state(planned: PlannedModel, rng: Generator) -> Vector:
             _start_value(planned, store, atom, offset, rng)
     _start_predictors(planned, store, rng)
     _start_outcomes(planned, store, rng)
+    _start_parameters(planned, store, rng)
     return store
 
 
@@ -103,6 +108,65 @@ def _start_outcomes(planned: PlannedModel, store: Vector, rng: Generator) -> Non
     for c in regressions.covariances:
         if c.parts >= 0:
             _start_parts(c, store)
+
+
+def _start_parameters(planned: PlannedModel, store: Vector, rng: Generator) -> None:
+    """Parameters with a step of their own, where all functions of parameters are finite; then the functions.
+
+    Raises ProblemError (kind NUMERICAL) when no such values are found.
+    """
+    for _ in range(TRIES):
+        for row in planned.plan.parameters:
+            place = row[p.PARAMETER_PRIOR]
+            store[row[p.PARAMETER_TARGET]] = _within_prior(store[place : place + 4], rng)
+        if _compute_functions(planned, store):
+            return
+    names = ", ".join(sorted({a.name for f in planned.symbols.functions.values() for a in f.parameters}))
+    message = f"the functions of {names} in the model are not finite at any of {TRIES} starting values"
+    hint = "bound their arguments in PARAMETERS: label ~ truncate(low, high)"
+    raise ProblemError([Problem(message, None, hint, ProblemKind.NUMERICAL)])
+
+
+def _within_prior(prior: Vector, rng: Generator) -> float:
+    """A number within bounds, near one of them if there is only one; else around the prior mean, 0.5 if flat."""
+    precision, mean, low, high = prior
+    if np.isfinite(low) and np.isfinite(high):
+        return float(low + (high - low) * rng.random())
+    if np.isfinite(low) or np.isfinite(high):
+        distance = 0.2 + rng.random()
+        return float(low + distance if np.isfinite(low) else high - distance)
+    sd = min(1.0, precision**-0.5) if precision > 0.0 else 1.0
+    return float((mean if precision > 0.0 else 0.5) + 0.5 * sd * rng.standard_normal())
+
+
+def _compute_functions(planned: PlannedModel, store: Vector) -> bool:
+    """Put the values of all functions of parameters into the store; False when one is not finite."""
+    symbols = planned.symbols
+
+    def values(atom: Atom, level: int) -> Vector:
+        offset = symbols.offset(atom)
+        own = symbols.static.get(atom, store[offset : offset + symbols.units(atom.level)])
+        if level == TOP or atom.level in (TOP, level):
+            return own
+        return own[planned.model.hierarchy.ancestors(level, atom.level)]
+
+    for symbol, function in symbols.functions.items():
+
+        def evaluate(polynomial: Polynomial, level: int = symbol.level) -> Vector:
+            total = np.zeros(symbols.units(level))
+            for monomial, number in polynomial.terms.items():
+                product: Vector = np.full(total.size, number)
+                for atom in monomial:
+                    product = product * values(atom, level)
+                total = total + product
+            return total
+
+        found = function.compute(evaluate)
+        if not np.isfinite(found).all():
+            return False
+        offset = symbols.offset(symbol)
+        store[offset : offset + found.size] = found
+    return True
 
 
 def _start_parts(c: ResidualCovariance, store: Vector) -> None:

@@ -34,6 +34,7 @@ def unsupported_constructs(model: Model) -> list[Problem]:
         *_commands(model),
         *_equations(model),
         *_covariances(model),
+        *_variances(model),
         *_references(model),
         *_predictors(model),
     ]
@@ -80,6 +81,15 @@ def _covariances(model: Model) -> Iterator[Problem]:
         ):
             message = f"equal variances or correlations within the covariance block of {members} (~~) cannot be run yet"
             yield _problem(message, block.span)
+
+
+def _variances(model: Model) -> Iterator[Problem]:
+    covarying = {name for block in model.covariances for name in block.members}
+    for equation in model.equations:
+        for name in (equation.residual, *(group.variance for group in equation.random)):
+            constrained = name is not None and model.parameters[name].definition is not None
+            if constrained and not (name == equation.residual and equation.outcome in covarying):
+                yield _problem(f"the constraint on the variance '{name}' cannot be run yet", equation.span)
 
 
 def _terms(model: Model) -> Iterator[tuple[Equation, Reference, Span | None]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -18,13 +18,16 @@ from mlbayes.model.model import (
     Kind,
     Model,
     Operation,
+    ParameterKind,
     ParameterReference,
     Reference,
     Role,
+    leaves,
     level_of,
     references,
 )
 from mlbayes.plan.builder import PlanBuilder
+from mlbayes.plan.functions import Function, is_runnable
 from mlbayes.plan.polynomial import TOP, Atom, Polynomial
 from mlbayes.problems import Problem, ProblemError, ProblemKind
 from mlbayes.source import Span
@@ -50,6 +53,7 @@ class Symbols:
     """Every symbol with its place in the store; data are put there at once.
 
     `static` holds the values of symbols that never change: shape (units of its level,), or (1,) at the top.
+    `functions`: the functions of parameters by their symbols, each after those in its arguments.
     """
 
     def __init__(self, model: Model, builder: PlanBuilder) -> None:
@@ -58,6 +62,7 @@ class Symbols:
         self.place: dict[Atom, int] = {}
         self.static: dict[Atom, Vector] = {}
         self.derived: dict[Expression, Atom] = {}
+        self.functions: dict[Atom, Function] = {}
         self.modelled = {m.variable for m in model.predictor_models}
 
     # ------------------------------------------------------------------ places
@@ -153,9 +158,26 @@ class Symbols:
             case Reference():
                 return self._reference(expression, mode)
             case ParameterReference():
-                return Polynomial.of(Atom("parameter", expression.name, TOP))
+                return self.coefficient(expression.name)
             case Operation():
                 return self._operation(expression, mode)
+
+    def coefficient(self, name: str) -> Polynomial:
+        """A parameter as a polynomial in free parameters and functions of them; constraints are put in."""
+        parameter = self.model.parameters.get(name)
+        if parameter is None:
+            quantity = next((q for q in self.model.generated if q.name == name), None)
+            if quantity is None:
+                raise unsupported(f"'{name}' in MODEL or in a constraint cannot be run yet", "use labels")
+            return self.polynomial(quantity.expression)
+        if parameter.kind is not ParameterKind.COEFFICIENT:
+            message = f"the {parameter.kind.value} '{name}' in MODEL or in a constraint cannot be run yet"
+            raise unsupported(message, "labels of coefficients can")
+        if parameter.fixed is not None:
+            return Polynomial.number(parameter.fixed)
+        if parameter.definition is not None:
+            return self.polynomial(parameter.definition)
+        return Polynomial.of(Atom("parameter", name, TOP))
 
     def _operation(self, expression: Operation, mode: str) -> Polynomial:
         if expression.operator in ("+", "-", "*", "neg", "^", "/"):
@@ -163,7 +185,40 @@ class Symbols:
             result = self._algebra(expression.operator, parts)
             if result is not None:
                 return result
+        if any(isinstance(leaf, ParameterReference) for leaf in leaves(expression)):
+            return Polynomial.of(self._function(expression))
         return Polynomial.of(self._derived(expression))
+
+    def _function(self, expression: Operation) -> Atom:
+        """A symbol for a function of parameters, and of complete data, that is not a polynomial."""
+        if not is_runnable(expression.operator):
+            raise unsupported(f"'{expression.operator}' of labels cannot be run in MODEL yet")
+        arguments = tuple(self.polynomial(argument) for argument in expression.arguments)
+        atoms = {atom for argument in arguments for atom in argument.atoms()}
+        for atom in sorted(atoms):
+            if atom.kind not in ("parameter", "function") and self.is_dynamic(atom):
+                raise unsupported(
+                    f"a function of labels and of '{atom.name}' that is neither sum, product nor power cannot be run"
+                    " while the variable is incomplete, latent or centred at an estimated mean"
+                )
+        level = min((atom.level for atom in atoms), default=TOP)
+        function = Function(expression.operator, arguments, frozenset(self.parameters_in(atoms)))
+        known = next((a for a, f in self.functions.items() if f == function and a.level == level), None)
+        if known is None:
+            known = Atom("function", str(len(self.functions)), level)
+            self.functions[known] = function
+            self.offset(known)
+        return known
+
+    def parameters_in(self, atoms: Iterable[Atom]) -> set[Atom]:
+        """The parameters among symbols and in the functions among them."""
+        found: set[Atom] = set()
+        for atom in atoms:
+            if atom.kind == "parameter":
+                found.add(atom)
+            elif atom.kind == "function":
+                found |= self.functions[atom].parameters
+        return found
 
     @staticmethod
     def _algebra(operator: str, parts: list[Polynomial]) -> Polynomial | None:
@@ -278,7 +333,7 @@ def evaluate(symbols: Symbols, expression: Expression, level: int) -> Vector:
             return total
         case Operation():
             return apply(expression.operator, [evaluate(symbols, a, level) for a in expression.arguments])
-    raise unsupported("a parameter inside a function of predictors cannot be run yet")
+    raise AssertionError("functions of parameters are no data")
 
 
 RUNNABLE = ("exp", "ln", "log", "sqrt", "abs", "min", "max", "phi")  # functions of MODEL; TRANSFORM has more

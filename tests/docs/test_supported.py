@@ -30,6 +30,9 @@ RUNS = [
     "MODEL: y ~ z; m ~ z; y ~~ m; OPTIONS: use_phantom;",
     "MODEL: y ~ z; m ~ z; y ~~ m@0.3; OPTIONS: use_phantom;",
     "LATENT: f; MODEL: f -> y z m; y ~ f*x; d = x - f; w ~ d;",
+    "MODEL: y ~ z@l1 x@l2; m ~ x@l3; PARAMETERS: l2 = exp(l1); l3 = sqrt(1 + l1^2) / l2;",
+    TWO + "FIXED: z; MODEL: y ~ 1@l1 (exp(-rate*z))@l2 | (exp(-rate*z)); PARAMETERS: rate ~ truncate(0, 9);",
+    "MODEL: y ~ z@l1; m ~ x@l2; y ~~ m; PARAMETERS: l2 = exp(l1);",
     TWO + "RANDOMEFFECT: u = y | 1 [pupil]; MODEL: y ~ z; m ~ z;",
 ]
 REFUSED = [
@@ -40,6 +43,9 @@ REFUSED = [
     "MODEL: yjt(y) ~ z;",
     "MODEL: y ~ z; var(y) ~ z;",
     "MODEL: y ~ z; m ~ z; y ~~ m; y@v; m@v;",
+    "MODEL: y ~ z; m ~ z; y@v1; m@v2; PARAMETERS: v2 = 2 * v1;",
+    "MODEL: y ~ z@l1; y@v1; PARAMETERS: l1 = sqrt(v1);",
+    "MODEL: y ~ z@l1 (exp(l1*x));",
     TWO + "MODEL: y ~ z; OPTIONS: hev;",
     TWO + "TIMEID: t; MODEL: y ~ y.lag;",
     "WEIGHT: o; MODEL: y ~ z;",

@@ -31,6 +31,9 @@ CASES = {
     "OP_DIVIDE": lambda t, a, b, s: t / a,
     "OP_EXP": lambda t, a, b, s: np.exp(a),
     "OP_LOG": lambda t, a, b, s: np.log(np.abs(a)),
+    "OP_POWER": lambda t, a, b, s: np.abs(t) ** a,
+    "OP_MINIMUM": lambda t, a, b, s: np.minimum(t, a),
+    "OP_MAXIMUM": lambda t, a, b, s: np.maximum(t, a),
     "OP_NORMAL_CDF": lambda t, a, b, s: stats.norm.cdf(a),
 }
 OTHERS = {"OP_GATHER", "OP_SCATTER", "OP_SUM"}
@@ -46,7 +49,7 @@ def test_instruction(name, form):
     builder = PlanBuilder()
     a = np.abs(A) if name in ("OP_SQUARE_ROOT", "OP_LOG") else A
     target, left, right, scalar = (
-        builder.vector(T),
+        builder.vector(np.abs(T) if name == "OP_POWER" else T),
         builder.vector(a),
         builder.vector(B),
         builder.vector([2.5]),

@@ -10,6 +10,7 @@ from toys import Running, before_block, steps_of, vector
 from verifier import Dense, engine_vector
 
 from mlbayes.engine.steps.cells import log_densities
+from mlbayes.engine.steps.parameters import log_density
 from mlbayes.plan import plan as p
 
 PLANS = {name: made(name) for name in MODELS if not name.startswith("joint")}
@@ -173,6 +174,41 @@ def test_responses_target_the_joint_density(name):
         assert planned.plan.index[row[p.RESPONSE_CELLS] :][: row[p.RESPONSE_CELL_COUNT]].tolist() == (
             np.flatnonzero(variable.missing).tolist()
         )
+
+
+@pytest.mark.parametrize("name", having(p.STEP_PARAMETER))
+def test_parameters_target_the_joint_density(name):
+    """Moving a parameter changes the step's log density as the joint one, or as its integral over the block."""
+    planned = PLANS[name]
+    blocks = {block.number: block for block in planned.blocks}
+    for number in steps_of(planned, p.STEP_PARAMETER):
+        running = Running.start(planned, sweeps=3)
+        for before in range(number):
+            running.step(before)
+        row = planned.plan.parameters[planned.plan.steps[number, 1]]
+        store = running.store
+        current = store[row[p.PARAMETER_TARGET]]
+        found, expected = [], []
+        for value in (current, current + 0.1, current - 0.07):
+            found.append(log_density(planned.plan, store, row, value, running.work))
+            assert store[row[p.PARAMETER_TARGET]] == value
+            values = values_of(planned, store)
+            if row[p.PARAMETER_BLOCK] < 0:
+                expected.append(values.log_joint([]))
+            else:
+                dense = Dense(planned, store.copy(), blocks[row[p.PARAMETER_BLOCK]])
+                expected.append(-0.5 * dense.collapsed() + values.log_priors())
+        np.testing.assert_allclose(np.diff(found), np.diff(expected), rtol=1e-7, atol=1e-7)
+        prior = store[row[p.PARAMETER_PRIOR] : row[p.PARAMETER_PRIOR] + 4]
+        for outside in (prior[2] - 1e-9, prior[3] + 1e-9):
+            if np.isfinite(outside):
+                assert log_density(planned.plan, store, row, outside, running.work) == -np.inf
+
+
+def test_both_forms_of_the_parameter_step_are_tested():
+    rows = np.concatenate([PLANS[name].plan.parameters for name in having(p.STEP_PARAMETER)])
+    assert (rows[:, p.PARAMETER_BLOCK] < 0).any()
+    assert (rows[:, p.PARAMETER_BLOCK] >= 0).any()
 
 
 def test_chain_of_the_joint_predictor_model_is_an_inverse_wishart():

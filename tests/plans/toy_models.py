@@ -34,6 +34,32 @@ MODELS = {
         holes2("x"),
     ),
     "single level, constraint": (HEAD + "MODEL: y ~ x@a z@c; PARAMETERS: c = 2*a - 1;", holes2("x")),
+    "constraint, product": (HEAD + "MODEL: y ~ 1@l1 x@l2 z@l3 m; PARAMETERS: l3 = l1*l2;", holes2("y", "x")),
+    "constraint, power": (HEAD + "MODEL: y ~ x@l1 z@l2; m ~ x@l2 z; PARAMETERS: l2 = l1^2/2;", holes2("x", "m")),
+    "constraint, function": (HEAD + "MODEL: y ~ 1@l1 x@l2; PARAMETERS: l2 = exp(l1);", holes2("y", "x")),
+    "constraint, nested functions": (
+        HEAD + "MODEL: y ~ 1@l1 x@l2 z@l3; PARAMETERS: l1 ~ normal(1, 1); l2 = phi(l1)/(2 + l1^2);"
+        "l3 = min(abs(l1), sqrt(1 + exp(l2)), max(0.5, l1)) - ln(3);",
+        holes2("x"),
+    ),
+    "constraint, two blocks": (
+        TWO + "MODEL: y ~ x@l1 z*m@l2 w | x; PARAMETERS: l1 ~ truncate(-5, 9); l3 ~ normal(0, 1);"
+        "l2 = 2^l3 - l1;",
+        holes2("y", "x", "w"),
+    ),
+    "label in a function of rows": (
+        TWO + "FIXED: z; MODEL: decay = exp(-rate*z); y ~ decay w | decay; PARAMETERS: rate ~ truncate(-1, 1);",
+        holes2("y", "w"),
+    ),
+    "label in functions of rows and clusters": (
+        TWO + "FIXED: z w; MODEL: y ~ 1@l1 (1/(4 + exp(rate*z)*l1)) (exp(-rate*w)) x | x; v ~ (exp(rate*w));"
+        "PARAMETERS: rate ~ normal(0, 0.5); l1 ~ truncate(0, 9);",
+        holes2("y", "x"),
+    ),
+    "label in a power, bounded slope": (
+        TWO + "FIXED: d; MODEL: y ~ 1@l1 ((2 + d)^l3) x@l2 w | x; PARAMETERS: l2 ~ truncate(0, 3); l3 ~ normal(0, 1);",
+        holes2("y", "x"),
+    ),
     "random intercept": (TWO + "MODEL: y ~ x w;", holes2("y")),
     "random slope": (TWO + "MODEL: y ~ x z w | x;", holes2("y")),
     "two random slopes": (TWO + "FIXED: x z; MODEL: y ~ x z | x z;", holes2()),

@@ -12,8 +12,11 @@ DATA = "y,x,z\n" + "\n".join(f"{i % 7},{i % 5},{(i * i) % 11 + 1}" for i in rang
 @pytest.mark.parametrize(
     ("model", "words"),
     [
-        ("MODEL: y ~ x@a z@b; PARAMETERS: b = exp(a);", "constraint on 'b'"),
-        ("MODEL: y ~ x@a z@b; PARAMETERS: b = a*a;", "constraint on 'b'"),
+        ("MODEL: y ~ x@a z@b; y@v; PARAMETERS: b = sqrt(v);", "variance 'v'"),
+        ("MODEL: y ~ x@a z@b; PARAMETERS: b = sqrt(y.totalvar);", "'y.totalvar'"),
+        ("MODEL: y ~ x@a z@b; PARAMETERS: b = ifelse(a > 1, a, 1);", "'ifelse' of labels"),
+        ("MODEL: y ~ z@a (exp(a*x));", "function of labels and of 'x'"),
+        ("MODEL: y ~ z; x ~ z; y@v; x@w; PARAMETERS: w = 2*v;", "constraint on the variance 'w'"),
         ("MODEL: y ~ (exp(x)) z;", "function of 'x'"),
         ("MODEL: var(y) ~ x; y ~ x;", "log variance"),
         ("MODEL: y ~ x; WEIGHT: z;", "WEIGHT"),

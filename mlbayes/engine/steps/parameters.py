@@ -1,0 +1,135 @@
+"""Slice sampling of a parameter that enters its equations other than linearly.
+
+The target is the parameter's prior times either the normal densities of the residuals that depend on it, or the
+marginal density of a block that holds all of them, with everything in that block integrated out.  Stepping out and
+shrinkage: Neal 2003, Annals of Statistics 31, 705-767, figures 3 and 5.
+"""
+
+import math
+
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from mlbayes.engine.elimination import eliminate, top_quadratic
+from mlbayes.engine.jit import kernel
+from mlbayes.engine.program import run_fills, run_products, run_program
+from mlbayes.engine.vectors import dot
+from mlbayes.plan.plan import (
+    PARAMETER_BLOCK,
+    PARAMETER_FIRST,
+    PARAMETER_LAST,
+    PARAMETER_PRIOR,
+    PARAMETER_PROGRAM,
+    PARAMETER_PROGRAM_END,
+    PARAMETER_STEPS,
+    PARAMETER_STEPS_END,
+    PARAMETER_TARGET,
+    PARAMETER_WIDTH,
+    QUADRATIC_A,
+    QUADRATIC_B,
+    QUADRATIC_PRECISION,
+    QUADRATIC_UNITS,
+    STEP_FILLS,
+    STEP_PRODUCTS,
+    STEP_PROGRAM,
+    Plan,
+    Work,
+)
+
+EXPANSIONS = 30  # intervals that a slice may extend over
+SHRINKAGES = 200  # halvings on average: the current value is reached long before
+MOVES = (
+    2.5  # width of the first interval in moves; moves are about 1.1 standard deviations of a normal target
+)
+MEMORY = 100  # sweeps that the width is an average over
+
+
+@kernel
+def log_residuals(plan: Plan, store: NDArray, row: NDArray) -> float:
+    """Log density of the residuals as they are, up to a constant."""
+    s = 0.0
+    for k in range(row[PARAMETER_FIRST], row[PARAMETER_LAST]):
+        form = plan.quadratics[k]
+        n = form[QUADRATIC_UNITS]
+        a = store[form[QUADRATIC_A] : form[QUADRATIC_A] + n]
+        b = store[form[QUADRATIC_B] : form[QUADRATIC_B] + n]
+        weight = 0.5 if form[QUADRATIC_A] == form[QUADRATIC_B] else 1.0
+        s -= weight * store[form[QUADRATIC_PRECISION]] * dot(a, b, 0, n)
+    return s
+
+
+@kernel
+def log_block(plan: Plan, store: NDArray, row: NDArray, work: Work) -> float:
+    """Log marginal density of the block, brought up to date first."""
+    for s in range(row[PARAMETER_STEPS], row[PARAMETER_STEPS_END]):
+        code = plan.steps[s, 0]
+        first = plan.steps[s, 1]
+        last = plan.steps[s, 2]
+        if code == STEP_PROGRAM:
+            run_program(plan, store, first, last)
+        elif code == STEP_PRODUCTS:
+            run_products(plan, store, first, last)
+        elif code == STEP_FILLS:
+            run_fills(plan, store, first, last)
+    log_determinant = eliminate(plan, store, row[PARAMETER_BLOCK], False, work)
+    return -0.5 * (log_determinant + top_quadratic(plan, store, row[PARAMETER_BLOCK], work))
+
+
+@kernel
+def log_density(plan: Plan, store: NDArray, row: NDArray, value: float, work: Work) -> float:
+    """Log density of a value up to a constant, -inf where it is not a number.
+
+    The value stays in the store with everything that depends on it.
+    """
+    prior = row[PARAMETER_PRIOR]
+    if not store[prior + 2] <= value <= store[prior + 3]:
+        return -math.inf
+    store[row[PARAMETER_TARGET]] = value
+    run_program(plan, store, row[PARAMETER_PROGRAM], row[PARAMETER_PROGRAM_END])
+    s = -0.5 * store[prior] * (value - store[prior + 1]) ** 2
+    if row[PARAMETER_BLOCK] >= 0:
+        s += log_block(plan, store, row, work)
+    else:
+        s += log_residuals(plan, store, row)
+    return s if s > -math.inf else -math.inf
+
+
+@kernel
+def draw_parameter(
+    plan: Plan, store: NDArray, k: int, iteration: int, burn: int, rng: Generator, work: Work
+) -> None:
+    """Move a parameter; the width of the first interval follows the moves in burn-in and is then fixed."""
+    row = plan.parameters[k]
+    current = store[row[PARAMETER_TARGET]]
+    width = store[row[PARAMETER_WIDTH]]
+    floor = log_density(plan, store, row, current, work) - rng.standard_exponential()
+    low = current - width * rng.random()
+    high = low + width
+    below = int(EXPANSIONS * rng.random())  # how the expansions are dealt out must not depend on the density
+    for _ in range(below):
+        if not log_density(plan, store, row, low, work) > floor:
+            break
+        low -= width
+    for _ in range(EXPANSIONS - 1 - below):
+        if not log_density(plan, store, row, high, work) > floor:
+            break
+        high += width
+    low = max(low, store[row[PARAMETER_PRIOR] + 2])
+    high = min(high, store[row[PARAMETER_PRIOR] + 3])
+    value = current
+    found = False
+    for _ in range(SHRINKAGES):
+        value = low + (high - low) * rng.random()
+        if log_density(plan, store, row, value, work) > floor:
+            found = True
+            break
+        if value < current:
+            low = value
+        else:
+            high = value
+    if not found:
+        value = current
+        log_density(plan, store, row, value, work)
+    if iteration < burn:
+        gain = 1.0 / (5.0 + min(iteration, MEMORY))
+        store[row[PARAMETER_WIDTH]] += gain * (MOVES * abs(value - current) - width)

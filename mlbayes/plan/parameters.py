@@ -1,0 +1,105 @@
+"""The step of a parameter that enters its equations other than linearly: a power, or inside a function."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from mlbayes.plan import plan as p
+from mlbayes.plan.builder import UnitSet
+from mlbayes.plan.evaluator import Evaluator
+from mlbayes.plan.polynomial import TOP, Atom, Monomial, Polynomial
+from mlbayes.plan.symbols import Symbols
+from mlbayes.plan.unknowns import Coupling, Residual, TopUnknown
+
+WIDTH = 0.5  # of the first interval of a slice, before burn-in adapts it
+
+
+class ParameterStep:
+    """Writes the step of one parameter, given its prior."""
+
+    def __init__(self, symbols: Symbols, prior: TopUnknown) -> None:
+        self.symbols = symbols
+        self.builder = symbols.builder
+        self.prior = prior
+        self.target = prior.atom
+        self.functions = [a for a, f in symbols.functions.items() if self.target in f.parameters]
+
+    def with_block(self, block: int, first: int, last: int) -> None:
+        """Append the step with a block integrated out; steps first..last-1 bring the block up to date."""
+        start = self.builder.count("program")
+        self._functions()
+        end = self.builder.count("program")
+        none = self.builder.count("quadratics")
+        self._step([start, end, none, none, block, first, last])
+
+    def with_residuals(self, residuals: Sequence[Residual], couplings: Sequence[Coupling]) -> None:
+        """Append the step given the residuals that it enters and those which covary with them."""
+        builder = self.builder
+        before = builder.count("program")
+        units = [self._units(residual.level) for residual in residuals]
+        parts = [self._parts(r, u) for r, u in zip(residuals, units, strict=True)]
+        builder.step_program(before)
+        start = builder.count("program")
+        self._functions()
+        places = [self._residual(part, u) for part, u in zip(parts, units, strict=True)]
+        end = builder.count("program")
+        first = builder.count("quadratics")
+        for place, u, residual in zip(places, units, residuals, strict=True):
+            builder.add("quadratics", [place, place, u.units, residual.precision])
+        for c in couplings:
+            row = [places[c.first], places[c.second], units[c.first].units, c.precision]
+            builder.add("quadratics", row)
+        self._step([start, end, first, builder.count("quadratics"), -1, 0, 0])
+
+    def _step(self, places: list[int]) -> None:
+        low, high = self.prior.bounds or (-np.inf, np.inf)
+        prior = self.builder.vector([self.prior.precision, self.prior.mean, low, high])
+        width = self.builder.vector([WIDTH])
+        row = [self.symbols.offset(self.target), prior, *places, width]
+        self.builder.step(p.STEP_PARAMETER, self.builder.add("parameters", row))
+
+    def _units(self, level: int) -> UnitSet:
+        return self.builder.unit_set(level, self.symbols.units(level), None, None)
+
+    def _functions(self) -> None:
+        """Instructions that compute the functions of the parameter, arguments first."""
+        for atom in self.functions:
+            function = self.symbols.functions[atom]
+            evaluator = Evaluator(self.symbols, self._units(atom.level))
+            arguments = [evaluator.vector(argument) for argument in function.arguments]
+            function.instruct(
+                self.builder, self.symbols.offset(atom), self.symbols.units(atom.level), arguments
+            )
+
+    def _parts(self, residual: Residual, units: UnitSet) -> list[tuple[Monomial, int]]:
+        """A residual as a sum over products of what moves with the parameter, each times what does not (its place)."""
+        moving = {self.target, *self.functions}
+        parts: dict[Monomial, dict[Monomial, float]] = {(): {}}
+        for monomial, number in residual.polynomial.terms.items():
+            moved = tuple(atom for atom in monomial if atom in moving)
+            rest = tuple(atom for atom in monomial if atom not in moving)
+            parts.setdefault(moved, {})[rest] = number
+        evaluator = Evaluator(self.symbols, units)
+        factor = None if residual.active.all() else residual.active.astype(np.float64)
+        return [(moved, evaluator.vector(Polynomial(rest), factor)) for moved, rest in parts.items()]
+
+    def _residual(self, parts: Sequence[tuple[Monomial, int]], units: UnitSet) -> int:
+        """Instructions that put a residual together; its place."""
+        builder, n = self.builder, units.units
+        evaluator = Evaluator(self.symbols, units)
+        (_, still), *others = parts
+        if not others:
+            return still
+        target = builder.zeros(n)
+        builder.instruct(p.OP_COPY, target, n, still)
+        for moved, rest in others:
+            scale = evaluator.scalar_product([a for a in moved if a.level == TOP], 1.0)
+            vectors: list[Atom] = [a for a in moved if a.level != TOP]
+            if vectors:
+                spread = evaluator.vector(Polynomial({tuple(vectors): 1.0}))
+                builder.instruct(p.OP_ADD_SCALED_PRODUCT, target, n, rest, spread, scale)
+            else:
+                builder.instruct(p.OP_ADD_SCALED, target, n, rest, scale)
+        return target
