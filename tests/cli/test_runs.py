@@ -171,3 +171,21 @@ def test_progress_on_a_terminal(folder):
 def test_no_progress_where_nobody_looks(mlbayes, folder):
     outcome = mlbayes(folder / "model.inp")
     assert "\x1b" not in outcome.err and "chain 1" not in outcome.err
+
+
+def test_label_inside_a_function(mlbayes, folder):
+    """A label that is no coefficient has a row of draws, saved ones included; a constraint holds in every draw."""
+    script = "DATA: data.csv; MISSING: NA; CLUSTERID: school; SEED: 3; BURN: 100; ITER: 200; CHAINS: 2; FIXED: size;"
+    script += "MODEL: score ~ 1@low (exp(-rate*size/100))@gap hours@slope;"
+    script += "PARAMETERS: rate ~ truncate(0.1, 3); slope = exp(gap/10); check = slope - exp(gap/10);"
+    (folder / "model.inp").write_text(script + "SAVE: iterations = draws.csv;")
+    outcome = mlbayes(folder / "model.inp", "--quiet", "--json", str(folder / "out.json"))
+    assert outcome.status == 0, outcome.err
+    document = json.loads((folder / "out.json").read_text())
+    found = {row["label"]: row for row in document["generated_tables"][0]["rows"]}
+    assert list(found) == ["rate", "check"]
+    assert 0.1 < found["rate"]["estimate"] < 3.0
+    assert found["rate"]["sd"] > 0.0
+    assert abs(found["check"]["estimate"]) < 1e-12
+    saved = list(csv.reader((folder / "draws.csv").read_text().splitlines()))
+    assert len({row[found["rate"]["number"] - 1] for row in saved}) > 150

@@ -172,3 +172,22 @@ def test_defaults_of_settings_are_those_of_the_manual() -> None:
     )
     commands = ("SEED", "BURN", "ITER", "THIN", "CHAINS", "NIMPS")
     assert found == tuple(int(RESERVED[name].default) for name in commands)
+
+
+def test_a_label_that_is_no_coefficient_exists_by_its_prior() -> None:
+    model = built("MODEL: y ~ 1@low (exp(-rate*z))@gap; PARAMETERS: top = low + gap; rate ~ truncate(0, 5);")
+    assert model.parameters["rate"].prior.arguments == (0.0, 5.0)
+    assert [q.printed for q in model.generated] == ["rate", "top = low+gap"]
+    counts = describe(model).parameters
+    assert (counts["Outcome Models"], counts["Generated Parameters"]) == (4, 1)
+    constrained = built("MODEL: y ~ z@b1; PARAMETERS: b1 = exp(-rate); rate ~ normal(0, 1);")
+    assert constrained.parameters["rate"].labelled
+
+
+def test_a_label_without_prior_or_use_is_an_error() -> None:
+    assert messages("MODEL: y ~ 1 (exp(-rate*z));") == ["'rate' is not known"]
+    assert messages("MODEL: y ~ z; PARAMETERS: rate ~ normal(0, 1);") == ["no parameter is labelled 'rate'"]
+    misspelt = messages("MODEL: y ~ 1 (exp(-rate*z)); PARAMETERS: rat ~ normal(0, 1);")
+    assert misspelt == ["'rate' is not known", "no parameter is labelled 'rat'"]
+    of_variance = messages("MODEL: y ~ (exp(rate*z)); PARAMETERS: rate ~ ig(2, 1);")
+    assert of_variance == ["'rate' is a coefficient; ig is a prior of variances"]
