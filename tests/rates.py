@@ -2,7 +2,7 @@
 
 Seeds are fixed, so a passing test keeps passing; the rate says how likely a sound change of the random stream is
 to break one.  Every comparison of draws with a law uses ALPHA, two-sided.  The suite makes fewer than MOST of
-them (about 133 distribution tests in kernels/ and plans/, 110 quantities in the Geweke tests, 66 means and 60
+them (about 133 distribution tests in kernels/ and plans/, 110 quantities in the Geweke tests, 74 means and 60
 comparisons of latent models in statistics/, two tests of 58 quantities in the slow calibration, 280 moments of
 categorical, count and skewed outcomes, 112 of them in long runs), so that it fails for nothing with probability
 below MOST * ALPHA = 1.56e-4.

@@ -319,7 +319,9 @@ class BlockPlan:
             drawn = ["residual variances"]
         how = "one exact joint Gaussian draw by elimination; conjugate draws of variances"
         if any(c.parts >= 0 for c in self.covariances):
-            how += ", slice sampling of variances and correlations with separate priors or fixed elements"
+            how += (
+                ", slice sampling of variances and correlations with separate priors, fixed or equal elements"
+            )
         why = "the equations are linear in all of them"
         if self.others[0]:
             why += ", and so are the equations of " + ", ".join(r.name for r in self.others[0])

@@ -153,7 +153,10 @@ COVARIANCE_COUNT = 4  # units
 COVARIANCE_PARTS = (
     5  # store: standard deviations, packed correlations, IG prior (a, b) of each variance; -1: Wishart
 )
-COVARIANCE_FREE = 6  # index: number of free standard deviations and correlations, then their places
+COVARIANCE_FREE = (
+    6  # index: number of free standard deviations and correlations, their places; then the number
+)
+#   of parts that are equal to others, and for each its place among the parts and that of the other
 COVARIANCE_FIELDS = 7
 
 # ---- parameters of collapsed steps

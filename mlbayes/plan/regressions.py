@@ -134,8 +134,9 @@ class ResidualCovariance:
     """A residual covariance matrix of several equations (`~~`), by their numbers.
 
     `precision`, `factor`: offsets of the packed inverse and of the packed Cholesky factor; prior IW(df, scale I).
-    With separate priors or fixed elements `parts` is the offset of standard deviations, packed correlations and
-    priors, `free` the index offset of the free ones, `free_count` of them.
+    With separate priors, fixed or equal elements `parts` is the offset of standard deviations, packed correlations
+    and priors, `free` the index offset of the free ones, `free_count` of them; `shared`: places of parts that are
+    equal to others, with the places of these.
     """
 
     name: str
@@ -148,6 +149,7 @@ class ResidualCovariance:
     parts: int = -1
     free: int = -1
     free_count: int = 0
+    shared: tuple[tuple[int, int], ...] = ()
 
 
 class Regressions:
@@ -225,14 +227,19 @@ class Regressions:
         return self._separate(made, block) if self._has_parts(block) else made
 
     def _has_parts(self, block: CovarianceBlock) -> bool:
-        """Are variances and correlations apart: by OPTIONS: use_phantom, or since one of them is fixed."""
+        """Are variances and correlations apart: by OPTIONS: use_phantom, or since some are fixed or equal."""
         names = [e.residual for e in self.model.equations if e.outcome in block.members and e.residual]
-        fixed = [self.parameter(name).fixed is not None for name in (*names, *block.correlations.values())]
-        return any(fixed) or "use_phantom" in self.model.settings.options
+        names += block.correlations.values()
+        constrained = any(self.parameter(name).fixed is not None for name in names) or len(set(names)) < len(
+            names
+        )
+        return constrained or "use_phantom" in self.model.settings.options
 
     def _separate(self, made: ResidualCovariance, block: CovarianceBlock) -> ResidualCovariance:
-        """The parts of a matrix: standard deviations and correlations, some of them fixed."""
+        """The parts of a matrix: standard deviations and correlations, some of them fixed or equal to others."""
         m = len(block.members)
+        first: dict[str, int] = {}  # where a parameter stands first among the parts
+        shared: list[tuple[int, int]] = []
         sds, correlations = np.ones(m), np.zeros(m * (m + 1) // 2)
         free_sds: list[int] = []
         free_correlations: list[int] = []
@@ -241,22 +248,30 @@ class Regressions:
             parameter = self.parameter(self.outcomes[number].equation.residual or "")
             priors += inverse_gamma_arguments(parameter.prior)
             correlations[i * (i + 3) // 2] = 1.0
-            if parameter.fixed is None:
-                free_sds.append(i)
-            else:
+            if parameter.fixed is not None:
                 sds[i] = np.sqrt(parameter.fixed)
+            elif parameter.name in first:
+                shared.append((i, first[parameter.name]))
+            else:
+                first[parameter.name] = i
+                free_sds.append(i)
             for j in range(i):
                 place = i * (i + 1) // 2 + j
                 name = block.correlations.get((j, i))
                 fixed = self.parameter(name).fixed if name is not None else None
-                if fixed is None:
-                    free_correlations.append(place)
-                else:
+                if fixed is not None:
                     correlations[place] = fixed
+                elif name is not None and name in first:
+                    shared.append((m + place, first[name]))
+                else:
+                    if name is not None:
+                        first[name] = m + place
+                    free_correlations.append(place)
         parts = self.builder.vector([*sds, *correlations, *priors])
         free = [*free_sds, *free_correlations]
-        offset = self.builder.indices([len(free_sds), len(free_correlations), *free])
-        return replace(made, parts=parts, free=offset, free_count=len(free))
+        pairs = [place for pair in shared for place in pair]
+        offset = self.builder.indices([len(free_sds), len(free_correlations), *free, len(shared), *pairs])
+        return replace(made, parts=parts, free=offset, free_count=len(free), shared=tuple(shared))
 
     def parameter(self, name: str) -> Parameter:
         """A parameter by name."""

@@ -172,6 +172,8 @@ def _compute_functions(planned: PlannedModel, store: Vector) -> bool:
 def _start_parts(c: ResidualCovariance, store: Vector) -> None:
     """Factor and inverse of a matrix from its standard deviations and correlations."""
     m = len(c.members)
+    for place, other in c.shared:
+        store[c.parts + place] = store[c.parts + other]
     lower = np.tril_indices(m)
     correlations = np.zeros((m, m))
     correlations[lower] = store[c.parts + m : c.parts + m + m * (m + 1) // 2]

@@ -76,10 +76,15 @@ def _covariances(model: Model) -> Iterator[Problem]:
                 f"constraints on variances or correlations in the block of {members} (~~) cannot be run yet"
             )
             yield _problem(message, block.span)
-        elif len({parameter.name for parameter in (*residuals, *correlations)}) < len(
-            (*residuals, *correlations)
+        elsewhere = [e.residual for e in model.equations if e.outcome not in block.members]
+        elsewhere += [group.variance for e in model.equations for group in e.random]
+        elsewhere += [
+            name for other in model.covariances if other is not block for name in other.correlations.values()
+        ]
+        for name in sorted(
+            {p.name for p in (*residuals, *correlations)} & {n for n in elsewhere if n is not None}
         ):
-            message = f"equal variances or correlations within the covariance block of {members} (~~) cannot be run yet"
+            message = f"'{name}' within the block of {members} (~~) and outside of it cannot be equal yet"
             yield _problem(message, block.span)
 
 

@@ -1,8 +1,9 @@
-"""Residual covariance matrices with separate priors on variances and correlations, or with fixed elements.
+"""Residual covariance matrices with separate priors on variances and correlations, or with fixed or equal elements.
 
 The matrix is D R D with standard deviations D and correlations R.  Free variances have inverse gamma priors,
-free correlations a uniform one over all positive definite R.  Outside of collapsed steps every free element is
-drawn by slice sampling (Neal 2003, Annals of Statistics 31, 705-767) given the residuals.
+free correlations a uniform one over all positive definite R; elements that are equal count as one.  Outside of
+collapsed steps every free element is drawn by slice sampling (Neal 2003, Annals of Statistics 31, 705-767) given
+the residuals.
 """
 
 import math
@@ -43,8 +44,18 @@ def free_count(plan: Plan, row: NDArray) -> int:
 
 
 @kernel
-def assemble(store: NDArray, row: NDArray, work: Work) -> bool:
+def copy_shared(plan: Plan, store: NDArray, row: NDArray) -> None:
+    """Put the elements that are equal to others where else they stand."""
+    at = row[COVARIANCE_FREE] + 2 + free_count(plan, row)
+    for k in range(at + 1, at + 1 + 2 * plan.index[at], 2):
+        parts = row[COVARIANCE_PARTS]
+        store[parts + plan.index[k]] = store[parts + plan.index[k + 1]]
+
+
+@kernel
+def assemble(plan: Plan, store: NDArray, row: NDArray, work: Work) -> bool:
     """Factor and inverse of the matrix from its parts; False when it is not positive definite."""
+    copy_shared(plan, store, row)
     p = row[COVARIANCE_SIZE]
     parts = row[COVARIANCE_PARTS]
     matrix = work.small[0]
@@ -96,7 +107,7 @@ def write_parts(plan: Plan, store: NDArray, row: NDArray, theta: NDArray, work: 
     """Put free elements into the store; their log density as of `log_prior_parts`, -inf when not positive definite."""
     for k in range(free_count(plan, row)):
         store[row[COVARIANCE_PARTS] + free_place(plan, row, k)] = theta[k]
-    if not assemble(store, row, work):
+    if not assemble(plan, store, row, work):
         return -math.inf
     return log_prior_parts(plan, store, row)
 
@@ -104,7 +115,7 @@ def write_parts(plan: Plan, store: NDArray, row: NDArray, theta: NDArray, work: 
 @kernel
 def log_density(plan: Plan, store: NDArray, row: NDArray, products: NDArray, work: Work) -> float:
     """Log posterior density of the parts as they are, given the sums of products of the residuals."""
-    if not assemble(store, row, work):
+    if not assemble(plan, store, row, work):
         return -math.inf
     s = log_prior_parts(plan, store, row)
     p = row[COVARIANCE_SIZE]
@@ -153,4 +164,4 @@ def draw_separate(plan: Plan, store: NDArray, b: int, c: int, rng: Generator, wo
                 high = value
         if not found:
             store[place] = current
-            assemble(store, row, work)
+            assemble(plan, store, row, work)
