@@ -323,6 +323,10 @@ class BlockPlan:
                 ", slice sampling of variances and correlations with separate priors, fixed or equal elements"
             )
         why = "the equations are linear in all of them"
+        alone = ", ".join(atom.name for atom in self.moving)
+        if alone:
+            drawn.append(alone)
+            why += f" but {alone}, which they hold in a power or inside a function"
         if self.others[0]:
             why += ", and so are the equations of " + ", ".join(r.name for r in self.others[0])
         if self.groups or self.values:
@@ -334,11 +338,8 @@ class BlockPlan:
             why += "; variances depend so strongly on effects and scores that they must not be drawn given them alone"
         if self.groups and not self.values:
             how += ", interweaving"
-        if self.moving:
-            names_moved = ", ".join(atom.name for atom in self.moving)
-            drawn.append(names_moved)
-            how = f"{names_moved} by slice sampling with all of the rest integrated out; then {how}"
-            why += f" but {names_moved}, which they hold in a power or inside a function"
+        if alone:
+            how = f"{alone} by slice sampling with all of the rest integrated out; then {how}"
         if not self.only:
             why += "; what is multiplied with them is drawn in another block"
         return PlannedStep(

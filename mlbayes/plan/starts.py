@@ -124,7 +124,10 @@ def _start_parameters(planned: PlannedModel, store: Vector, rng: Generator) -> N
     names = ", ".join(sorted({a.name for f in planned.symbols.functions.values() for a in f.parameters}))
     message = f"the functions of {names} in the model are not finite at any of {TRIES} starting values"
     hint = "bound their arguments in PARAMETERS: label ~ truncate(low, high)"
-    raise ProblemError([Problem(message, None, hint, ProblemKind.NUMERICAL)])
+    equations = [
+        r for r in planned.regressions.outcomes if r.expanded().atoms() & set(planned.symbols.functions)
+    ]
+    raise ProblemError([Problem(message, equations[0].equation.span, hint, ProblemKind.NUMERICAL)])
 
 
 def _within_prior(prior: Vector, rng: Generator) -> float:

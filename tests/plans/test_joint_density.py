@@ -6,7 +6,7 @@ import naive
 import numpy as np
 import pytest
 from toy_models import MODELS, made
-from toys import Running, before_block, steps_of, vector
+from toys import Running, before_block, holed, plan_of, steps_of, two_level, vector
 from verifier import Dense, engine_vector
 
 from mlbayes.engine.steps.cells import log_densities
@@ -203,6 +203,38 @@ def test_parameters_target_the_joint_density(name):
         for outside in (prior[2] - 1e-9, prior[3] + 1e-9):
             if np.isfinite(outside):
                 assert log_density(planned.plan, store, row, outside, running.work) == -np.inf
+
+
+def test_a_parameter_in_equations_that_covary():
+    """The step given everything else counts the cross terms of residuals that are correlated (`~~`)."""
+    text = (
+        "DATA: toy.dat; MISSING: NA; MODEL: y ~ z@l1 x@l2; m ~ x@l3 w@l4; y ~~ m; PARAMETERS: l3 = exp(l1);"
+    )
+    planned = plan_of(
+        text + "l2 ~ truncate(-5, 5); l4 ~ truncate(-5, 5); l1 ~ normal(0, 1);", holed(two_level, ("y", "x"))
+    )
+    (number,) = steps_of(planned, p.STEP_PARAMETER)
+    running = Running.start(planned, sweeps=3)
+    for before in range(number):
+        running.step(before)
+    row = planned.plan.parameters[planned.plan.steps[number, 1]]
+    assert row[p.PARAMETER_BLOCK] < 0
+    block = next(b for b in planned.blocks if len(b.residuals) == 2 and b.couplings)
+    store = running.store
+    found, expected = [], []
+    for value in (0.2, -0.1, 0.5):
+        found.append(log_density(planned.plan, store, row, value, running.work))
+        dense = Dense(planned, store.copy(), block)
+        first, second = (dense.residual(e, {}) * block.residuals[e].active for e in range(2))
+        (pair,) = block.couplings
+        total = (
+            store[block.residuals[0].precision] * first @ first
+            + store[block.residuals[1].precision] * second @ second
+        )
+        total += 2.0 * store[pair.precision] * first @ second
+        assert store[pair.precision] != 0.0
+        expected.append(-0.5 * (total + value**2))
+    np.testing.assert_allclose(np.diff(found), np.diff(expected), rtol=1e-9)
 
 
 def test_both_forms_of_the_parameter_step_are_tested():

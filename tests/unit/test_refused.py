@@ -1,8 +1,10 @@
 """What the planner cannot run yet is refused with its place."""
 
+import numpy as np
 import pytest
 
 from mlbayes import pipeline
+from mlbayes.plan.starts import start_state
 from mlbayes.problems import ProblemError, ProblemKind
 from mlbayes.source import Source
 
@@ -33,4 +35,19 @@ def test_refusals_have_a_place(tmp_path, model, words):
     problem = caught.value.problems[0]
     assert problem.kind is ProblemKind.UNSUPPORTED
     assert words in problem.message
+    assert problem.span is not None
+
+
+def test_functions_without_starting_values_have_a_place(tmp_path):
+    """A function of labels that is nowhere finite within the bounds of its labels."""
+    (tmp_path / "data.csv").write_text(DATA)
+    path = tmp_path / "model.inp"
+    text = "DATA: data.csv; FIXED: z; MODEL: y ~ 1 (ln(rate - 5 - z)); PARAMETERS: rate ~ truncate(0, 5);"
+    path.write_text(text)
+    built, _ = pipeline.understand(Source(path, text))
+    with pytest.raises(ProblemError) as caught:
+        start_state(pipeline.plan(built), np.random.default_rng(1))
+    (problem,) = caught.value.problems
+    assert problem.kind is ProblemKind.NUMERICAL
+    assert "functions of rate" in problem.message
     assert problem.span is not None
