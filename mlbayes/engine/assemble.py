@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -30,6 +32,46 @@ def equation_draws(records: Array, r: OutcomeRegression, place: EquationLayout) 
         explained=records[:, :, place.explained],
         random=tuple(random),
     )
+
+
+def whole_equations(planned: PlannedModel, parts: list[EquationDraws]) -> list[EquationDraws]:
+    """Draws of the equations of the model from those of the planner, which has one for each logit."""
+    whole: list[EquationDraws] = []
+    for source in range(len(planned.model.equations)):
+        own = [
+            draws
+            for r, draws in zip(planned.regressions.outcomes, parts, strict=True)
+            if r.planned.source == source
+        ]
+        order = [
+            t for r in planned.regressions.outcomes if r.planned.source == source for t in r.planned.positions
+        ]
+        back = np.argsort(order)
+        whole.append(
+            replace(
+                own[0],
+                coefficients=np.concatenate([draws.coefficients for draws in own], axis=-1)[..., back],
+                sd=np.concatenate([draws.sd for draws in own], axis=-1)[..., back],
+                random=tuple(random for draws in own for random in draws.random),
+            )
+            if len(own) > 1
+            else own[0]
+        )
+    return whole
+
+
+def threshold_draws(planned: PlannedModel, records: Array) -> dict[str, Array]:
+    """Thresholds by the names of their rows, the first (0) left out."""
+    outcomes = [r.equation.title for r in planned.regressions.outcomes]
+    predictors = [predictor.variable for predictor in planned.model.predictor_models]
+    layout = planned.layout
+    places = [(place.cuts, place.cut_count) for place in layout.equations]
+    places += [(place.cuts, place.cut_count) for place in layout.predictors]
+    return {
+        f"{title}: Tau {k + 2}": records[:, :, cuts + k]
+        for title, (cuts, count) in zip([*outcomes, *predictors], places, strict=True)
+        for k in range(count)
+    }
 
 
 def predictor_draws(records: Array, sizes: list[int], place: PredictorLayout) -> PredictorDraws:

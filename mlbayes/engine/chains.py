@@ -17,6 +17,8 @@ from mlbayes.engine.assemble import (
     moderator_draws,
     parameter_draws,
     predictor_draws,
+    threshold_draws,
+    whole_equations,
 )
 from mlbayes.engine.joint import full_conditionals
 from mlbayes.engine.monitor import Monitor, average, collect, monitored_draws
@@ -259,9 +261,10 @@ def gather(planned: PlannedModel, chains: list[Chain]) -> Draws:
         burn=min(settings.burn, done),
         kept=max(done - settings.burn, 0),
         chains=settings.chains,
-        equations=tuple(equations),
+        equations=tuple(whole_equations(planned, equations)),
         predictors=tuple(predictors),
-        parameters=parameter_draws(planned, records, equations, correlation_draws(planned, records)),
+        parameters=parameter_draws(planned, records, equations, correlation_draws(planned, records))
+        | threshold_draws(planned, records),
         monitors=collect(monitors),
         moderators=moderators,
         acceptance=_acceptances(planned, chains),

@@ -25,8 +25,13 @@ def conditional_likelihood(state: State) -> Vector:
     for c in state.planned.regressions.covariances:
         level = state.planned.regressions.outcomes[c.members[0]].equation.level
         total += sums(_correlated(state, c), hierarchy.ancestors(level, top), total.size)
+    for source, parts in enumerate(state.sources):
+        r = parts[0]
+        if not r.normal and not r.covariance:
+            values = state.log_likelihood(source)
+            total += np.bincount(hierarchy.ancestors(r.equation.level, top), values, total.size)
     for k, r in enumerate(state.planned.regressions.outcomes):
-        if r.covariance:
+        if r.covariance or not r.normal:
             continue
         variance = state.variance(r)
         values = -0.5 * (LOG_2PI + np.log(variance) + state.residual(k) ** 2 / variance)
@@ -35,9 +40,9 @@ def conditional_likelihood(state: State) -> Vector:
 
 
 def _correlated(state: State, c: ResidualCovariance) -> Vector:
-    """Log density of the correlated residuals of several equations, one for each unit."""
+    """Log density of the correlated residuals of several equations, of latent responses where there are any."""
     root = np.linalg.cholesky(state.residual_covariance(c))
-    z = np.linalg.solve(root, np.stack([state.residual(k) for k in c.members]))
+    z = np.linalg.solve(root, np.stack([state.deviation(k) for k in c.members]))
     return -0.5 * (len(c.members) * LOG_2PI + (z * z).sum(axis=0)) - np.log(np.diag(root)).sum()
 
 

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlbayes.engine.likelihood import conditional_likelihood, marginal_likelihood
-from mlbayes.engine.state import State, centred_as_shown
-from mlbayes.model.model import Model, Role
+from mlbayes.engine.state import State, centred_as_shown, outcome_name
+from mlbayes.model.model import Distribution, Model, Role
 from mlbayes.plan.choose import PlannedModel
 from mlbayes.results.draws import Monitors, Snapshot, UnitLikelihood
 
@@ -115,12 +115,16 @@ class Monitor:
         correlated = {name for block in self.model.covariances for name in block.members}
         random = [equation for equation in self.model.equations if equation.random]
         # random effects of correlated outcomes are not integrated out, so there is no marginal likelihood then
-        self.has_random = bool(random) and not any(equation.outcome in correlated for equation in random)
+        # ... nor with random effects of categorical outcomes, whose integral has no closed form
+        self.has_random = bool(random) and not any(
+            equation.outcome in correlated or equation.distribution is not Distribution.NORMAL
+            for equation in random
+        )
         self.summaries: dict[str, Vector] = {}
         self.correlations: dict[tuple[int, str, str], list[float]] = {}
         keywords = {keyword for keyword, _ in self.model.settings.saves}
         self.sums = SnapshotSums() if keywords & {"avgimp", "varimp"} else None
-        self.pairs = list(itertools.combinations(range(len(self.model.equations)), 2))
+        self.pairs = list(itertools.combinations(range(len(planned.regressions.outcomes)), 2))
 
     def observe(self, state: State) -> None:
         """Take in the state of a kept draw."""
@@ -142,17 +146,18 @@ class Monitor:
     def _correlate(self, state: State) -> None:
         """Correlations among residuals of outcomes of the same level, and among their random intercepts."""
         outcomes = self.planned.regressions.outcomes
+        residuals = [state.residual(k) for k in range(len(outcomes))] if self.pairs else []
+        names = [outcome_name(r) for r in outcomes]
         for a, b in self.pairs:
             first, second = outcomes[a].equation, outcomes[b].equation
             if first.level == second.level:
-                key = (first.level, first.outcome, second.outcome)
-                self._keep(key, state.residual(a), state.residual(b))
+                self._keep((first.level, names[a], names[b]), residuals[a], residuals[b])
             for group in first.random:
                 for other in second.random:
                     if group.level == other.level and group.terms[0] == 0 == other.terms[0]:
                         x = state.effects(outcomes[a], group.level, group.terms)[0]
                         y = state.effects(outcomes[b], group.level, other.terms)[0]
-                        self._keep((group.level, first.outcome, second.outcome), x, y)
+                        self._keep((group.level, names[a], names[b]), x, y)
 
     def _keep(self, key: tuple[int, str, str], x: Vector, y: Vector) -> None:
         x, y = x - x.mean(), y - y.mean()

@@ -6,7 +6,15 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from mlbayes.engine.families import (
+    category_probabilities,
+    draw_counts,
+    draw_places,
+    log_count_probability,
+    log_probability,
+)
 from mlbayes.model.model import Centring, Kind, Role
+from mlbayes.plan.categories import category_labels
 from mlbayes.plan.choose import PlannedModel
 from mlbayes.plan.polynomial import TOP, Atom, Polynomial
 from mlbayes.plan.regressions import OutcomeRegression, ResidualCovariance
@@ -23,8 +31,11 @@ class State:
         self.model = planned.model
         self.store = store
         self.fitted = [self._fitted(r) for r in planned.regressions.outcomes]
-        for r, fitted in zip(planned.regressions.outcomes, self.fitted, strict=True):
-            self._impute(r, fitted, rng)
+        self.sources: list[list[OutcomeRegression]] = [[] for _ in planned.model.equations]
+        for r in planned.regressions.outcomes:
+            self.sources[r.planned.source].append(r)
+        for source in range(len(self.sources)):
+            self._impute(source, rng)
 
     def vector(self, atom: Atom) -> Vector:
         """Values of a symbol over the units of its level."""
@@ -52,7 +63,7 @@ class State:
 
     def _fitted(self, r: OutcomeRegression) -> Vector:
         """Linear predictor with random effects, shape (units of the outcome's level,)."""
-        return self.evaluate(Polynomial.of(r.outcome) - r.composite(), r.equation.level)
+        return self.evaluate(r.predictor(True), r.equation.level)
 
     def variance(self, r: OutcomeRegression) -> float:
         """Residual variance of an equation."""
@@ -73,20 +84,68 @@ class State:
         matrix[np.tril_indices(n)] = self.store[offset : offset + n * (n + 1) // 2]
         return matrix
 
-    def _impute(self, r: OutcomeRegression, fitted: Vector, rng: Generator) -> None:
+    def _impute(self, source: int, rng: Generator) -> None:
+        """Missing values of an outcome that no other equation needs."""
+        r = self.sources[source][0]
         cells = np.flatnonzero(~r.active)
-        if cells.size:
+        if not cells.size:
+            return
+        fitted = self.fitted[r.number][cells]
+        if r.normal:
             noise = np.sqrt(self.variance(r)) * rng.standard_normal(cells.size)
-            self.vector(r.outcome)[cells] = fitted[cells] + noise
+            self.vector(r.outcome)[cells] = fitted + noise
+        elif r.dispersion >= 0:
+            self.vector(r.outcome)[cells] = draw_counts(fitted, self.dispersion(r), rng)
+        else:
+            labels = np.array(category_labels(self.model.variables[r.equation.outcome]))
+            places = draw_places(self.probabilities(source)[cells], rng)
+            self.vector(r.outcome)[cells] = labels[places]
 
     def value(self, name: str) -> Vector:
         """Values of a variable over the units of its level, missing ones as drawn."""
         return self.vector(self.planned.symbols.value(name))
 
+    def dispersion(self, r: OutcomeRegression) -> float:
+        """Dispersion of a count outcome."""
+        return float(self.store[r.dispersion])
+
+    def probabilities(self, source: int) -> Vector:
+        """Probability of each category of a categorical outcome, shape (units, categories)."""
+        parts = self.sources[source]
+        r = parts[0]
+        codes = len(self.model.variables[r.equation.outcome].codes)
+        cuts = self.store[r.cuts : r.cuts + codes - 1]
+        fitted = [self.fitted[part.number] for part in parts]
+        return category_probabilities(r.equation.distribution, fitted, cuts)
+
+    def log_likelihood(self, source: int) -> Vector:
+        """Log probability of each unit's category or count given its linear predictor, shape (units,)."""
+        r = self.sources[source][0]
+        values = self.value(r.equation.outcome)
+        if r.dispersion >= 0:
+            return log_count_probability(values, self.fitted[r.number], self.dispersion(r))
+        labels = np.array(category_labels(self.model.variables[r.equation.outcome]))
+        places = np.abs(values[:, None] - labels).argmin(axis=1)
+        return log_probability(self.probabilities(source), places)
+
+    def deviation(self, k: int) -> Vector:
+        """What is normal (value or response) less its linear predictor, of planned equation k."""
+        return self.vector(self.planned.regressions.outcomes[k].left) - self.fitted[k]
+
     def residual(self, k: int) -> Vector:
-        """Residuals of equation k."""
+        """Residuals of planned equation k: of a categorical outcome, indicator or code less its expectation."""
         r = self.planned.regressions.outcomes[k]
-        return self.vector(r.outcome) - self.fitted[k]
+        values = self.vector(r.outcome)
+        if r.normal:
+            return values - self.fitted[k]
+        if r.dispersion >= 0:
+            return values - np.exp(self.fitted[k])
+        probabilities = self.probabilities(r.planned.source)
+        labels = category_labels(self.model.variables[r.equation.outcome])
+        if r.planned.category is not None:
+            place = labels.index(float(r.planned.category))
+            return (values == r.planned.category) - probabilities[:, place]
+        return values - probabilities @ np.array(labels)
 
     def effects(self, r: OutcomeRegression, level: int, terms: tuple[int, ...]) -> list[Vector]:
         """Random effects on the scale of the report, in the order of `terms`."""
@@ -114,14 +173,34 @@ class State:
         added: dict[str, Vector] = {}
         if "savelatent" in options:
             added |= self._latents() | self._random_effects() | self._responses() | self._means()
-        outcomes = self.planned.regressions.outcomes
-        for wanted, suffix in (("saveresidual", "residual"), ("savepredicted", "predicted")):
-            if wanted not in options:
-                continue
-            for k, r in enumerate(outcomes):
-                column = self.residual(k) if suffix == "residual" else self.fitted[k]
-                added[f"{r.equation.outcome}.{suffix}"] = column[hierarchy.ancestors(1, r.equation.level)]
+        if "saveresidual" in options:
+            added |= self._by_equation("residual", [self.residual(k) for k in range(len(self.fitted))])
+        if "savepredicted" in options:
+            added |= self._by_equation("predicted", self.fitted) | self._probabilities()
         return Snapshot(values, added)
+
+    def _by_equation(self, suffix: str, columns: list[Vector]) -> dict[str, Vector]:
+        """A column for each equation, named after its outcome (and category)."""
+        added = {}
+        for r, column in zip(self.planned.regressions.outcomes, columns, strict=True):
+            rows = self.model.hierarchy.ancestors(1, r.equation.level)
+            added[f"{outcome_name(r)}.{suffix}"] = column[rows]
+        return added
+
+    def _probabilities(self) -> dict[str, Vector]:
+        """Probabilities of the categories of categorical outcomes: of all, or of the second where there are two."""
+        added = {}
+        for source, equation in enumerate(self.model.equations):
+            variable = self.model.variables[equation.outcome]
+            if variable.kind not in (Kind.ORDINAL, Kind.NOMINAL):
+                continue
+            rows = self.model.hierarchy.ancestors(1, equation.level)
+            probabilities = self.probabilities(source)[rows]
+            labels = category_labels(variable)
+            for place in range(1 if len(labels) == 2 else 0, len(labels)):
+                category = "" if len(labels) == 2 else f".{labels[place]:g}"
+                added[f"{equation.outcome}{category}.probability"] = probabilities[:, place]
+        return added
 
     def _latents(self) -> dict[str, Vector]:
         return {
@@ -140,11 +219,15 @@ class State:
                 for t, effect in zip(group.terms, self.effects(r, group.level, group.terms), strict=True):
                     label = r.equation.terms[t].label
                     slope = "" if label == "Intercept" else f"${label}"
-                    added[f"{r.equation.outcome}{slope}[{cluster}]"] = effect[rows]
+                    added[f"{outcome_name(r)}{slope}[{cluster}]"] = effect[rows]
         return added
 
     def _responses(self) -> dict[str, Vector]:
         added = {}
+        for r in self.planned.regressions.outcomes:
+            if r.left.kind == "response":
+                rows = self.model.hierarchy.ancestors(1, r.equation.level)
+                added[f"{r.equation.outcome}.latent"] = self.vector(r.left)[rows]
         for predictor in self.model.predictor_models:
             variable = self.model.variables[predictor.variable]
             if variable.kind is Kind.ORDINAL:
@@ -160,6 +243,12 @@ class State:
                 name = f"{part.variable}.mean[{hierarchy.identifiers[part.level - 2]}]"
                 added[name] = self.vector(part.response)[hierarchy.ancestors(1, part.level)]
         return added
+
+
+def outcome_name(r: OutcomeRegression) -> str:
+    """The outcome of a planned equation, with its category if it is one of several logits."""
+    category = r.planned.category
+    return r.equation.outcome if category is None else f"{r.equation.outcome}.{category}"
 
 
 def centred_as_shown(state: State, name: str) -> Vector:

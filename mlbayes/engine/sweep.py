@@ -12,6 +12,7 @@ from mlbayes.engine.steps.cells import draw_cells
 from mlbayes.engine.steps.collapsed import draw_collapsed
 from mlbayes.engine.steps.covariances import draw_conjugate, draw_interweaving, report_covariance
 from mlbayes.engine.steps.explain import explain, moments, quantiles
+from mlbayes.engine.steps.newton import draw_newton
 from mlbayes.engine.steps.parameters import draw_parameter
 from mlbayes.engine.steps.residual_covariances import draw_wishart
 from mlbayes.engine.steps.responses import draw_responses
@@ -28,6 +29,7 @@ from mlbayes.plan.plan import (
     STEP_FILLS,
     STEP_INTERWEAVE,
     STEP_MOMENTS,
+    STEP_NEWTON,
     STEP_PARAMETER,
     STEP_PRODUCTS,
     STEP_PROGRAM,
@@ -91,6 +93,8 @@ def run_step(
         draw_separate(plan, store, a, b, rng, work)
     elif code == STEP_PARAMETER:
         draw_parameter(plan, store, a, iteration, burn, rng, work)
+    elif code == STEP_NEWTON:
+        draw_newton(plan, store, a, iteration, burn, rng, work)
     return True
 
 

@@ -145,6 +145,7 @@ class PlanBuilder:
             "thetas": p.THETA_FIELDS,
             "collapsed": p.COLLAPSED_FIELDS,
             "responses": p.RESPONSE_FIELDS,
+            "newtons": p.NEWTON_FIELDS,
             "cells": p.CELL_FIELDS,
             "cell_equations": p.CELL_EQUATION_FIELDS,
             "parameters": p.PARAMETER_FIELDS,

@@ -34,6 +34,7 @@ from mlbayes.plan.regressions import (
     ResidualCovariance,
     inverse_gamma_arguments,
 )
+from mlbayes.plan.responses import plan_outcome_response, standardised
 from mlbayes.plan.symbols import unsupported
 from mlbayes.plan.unknowns import Coupling, EffectGroup, Residual, TopUnknown, Unknown
 
@@ -74,7 +75,8 @@ class Component:
     def __post_init__(self) -> None:
         model = self.choice.model
         self.own = {r.number: r.expanded() for r in self.regressions}
-        values = [r.outcome for r in self.regressions if self.choice.regressions.is_drawn(r.equation.outcome)]
+        drawn = self.choice.regressions.is_drawn
+        values = [r.left for r in self.regressions if r.normal and drawn(r.equation.outcome)]
         self.latent = [a for a in values if model.variables[a.name].role is Role.LATENT]
         self.latent.sort(key=lambda a: not self._is_location(a))
         self.cells = [a for a in values if a not in self.latent]
@@ -138,7 +140,7 @@ def plan_outcomes(choice: Choice, component: list[OutcomeRegression]) -> None:
             _set_fixed_factor(choice, r, k, group.variance)
     sets = [{atom for unit in units for atom in unit} for units in parts.sets()]
     blocks = [BlockPlan(choice, parts, chosen, parts.touched(chosen)) for chosen in sets]
-    left = [r for r in component if not any(r in block.included for block in blocks)]
+    left = [r for r in component if r.normal and not any(r in block.included for block in blocks)]
     if left:  # nothing in them is linear and free, but they have residual variances
         blocks.append(BlockPlan(choice, parts, set(), left))
     alone: list[Atom] = []
@@ -150,6 +152,12 @@ def plan_outcomes(choice: Choice, component: list[OutcomeRegression]) -> None:
         block.write()
     for atom in alone:
         _plan_parameter(choice, parts, atom)
+    for r in component:
+        if not r.normal:
+            plan_outcome_response(choice, r, [g for g in parts.groups if g.atoms[0].name == str(r.number)])
+            first = choice.builder.count("program")
+            _publish_terms(choice, r)
+            choice.builder.step_program(first)
 
 
 def _plan_parameter(choice: Choice, parts: Component, atom: Atom) -> None:
@@ -233,6 +241,10 @@ class BlockPlan:
         first = self.builder.count("steps")
         self.block.prepare()
         choice.blocks.append(self.block)
+        for g in self.groups:
+            for atom in g.atoms:
+                _, place = self.block.effect_offset(atom)
+                choice.symbols.place[standardised(atom)] = place
         last = self.builder.count("steps")
         for atom in self.moving:
             ParameterStep(choice.symbols, self._top(atom)).with_block(self.block.number, first, last)
@@ -282,7 +294,9 @@ class BlockPlan:
         rows = {}
         for precision in dict.fromkeys(r.precision for r in self.included if not r.covariance):
             sharing = [r for r in self.parts.regressions if r.precision == precision]
-            parameter = self.choice.model.parameters[sharing[0].equation.residual or ""]
+            if sharing[0].equation.residual is None:
+                continue
+            parameter = self.choice.model.parameters[sharing[0].equation.residual]
             if parameter.fixed is None and all(r in self.included for r in sharing):
                 count = sum(int(r.active.sum()) for r in sharing)
                 prior = inverse_gamma_arguments(parameter.prior)

@@ -195,7 +195,7 @@ STEP_FIELDS = 8
     STEP_CONJUGATE,  # covariance group: inverse Wishart draw
     STEP_INTERWEAVE,  # block, acceptance counter
     STEP_VARIANCE,  # block, variance: inverse gamma draw
-    STEP_RESPONSES,  # latent responses: row of `responses`
+    STEP_RESPONSES,  # responses of a categorical variable: row of `responses`
     STEP_CELLS,  # Metropolis step: row of `cells`
     STEP_COVARIANCE,  # report covariance: factor, size, transformation (-1 none), target
     STEP_EXPLAIN,  # variance decomposition: row of `explains`
@@ -204,21 +204,59 @@ STEP_FIELDS = 8
     STEP_SEPARATE,  # block, residual covariance matrix: its standard deviations and correlations one by one
     STEP_QUANTILES,  # target (one for each share), vector, units, store: first of QUANTILE_SHARES shares
     STEP_PARAMETER,  # slice sampling of one parameter: row of `parameters`
-) = range(17)
+    STEP_NEWTON,  # row of `newtons`
+) = range(18)
 
 QUANTILE_SHARES = 3
 
-# ---- latent responses of ordinal variables
-RESPONSE_UNITS = 0
-RESPONSE_VALUE = 1  # store: latent responses
-RESPONSE_MEAN = 2  # store: their means
-RESPONSE_CODE = 3  # store: category 0, 1, ... of each unit (current)
-RESPONSE_CELLS = 4  # index: units whose category is missing
-RESPONSE_CELL_COUNT = 5
-RESPONSE_EVIDENCE = 6  # store: log likelihood of code 1 against 0 of each missing cell, -1 none
-RESPONSE_NUMBER = 7  # store: numeric value of each unit's category
-RESPONSE_LABELS = 8  # store: the two numeric values
-RESPONSE_FIELDS = 9
+# ---- latent or working responses of categorical and count variables
+RESPONSE_KIND = 0
+RESPONSE_UNITS = 1
+RESPONSE_VALUE = 2  # store: responses
+RESPONSE_ROOT = 3  # store: square roots of their precisions, -1 where these are 1
+RESPONSE_MEAN = 4  # store: their means given everything else
+RESPONSE_SD = 5  # store: their standard deviations, -1: 1 (normal responses only)
+RESPONSE_CODE = 6  # store: place of each unit's category (current), or its count; -1 for units left out
+RESPONSE_CUTS = 7  # store: thresholds, one fewer than categories; the dispersion of a count
+RESPONSE_CATEGORIES = 8
+RESPONSE_CELLS = 9  # index: units whose category is missing
+RESPONSE_CELL_COUNT = 10
+RESPONSE_EVIDENCE = 11  # store: log likelihood of each category (rows) for each missing cell, -1 none
+RESPONSE_NUMBER = 12  # store: numeric value of each unit's category
+RESPONSE_LABELS = 13  # store: the numeric values of the categories
+RESPONSE_SHIFT = 14  # store: what the linear predictor of the working response is less, -1 nothing
+RESPONSE_FIELDS = 15
+(
+    RESPONSE_NORMAL,  # normal latent response between thresholds
+    RESPONSE_LOGISTIC,  # logistic latent response between thresholds, a normal with a variance of its own
+    RESPONSE_BINARY,  # Polya-Gamma working response of a binary logit
+    RESPONSE_COUNT,  # the same of a negative binomial count
+) = range(4)
+
+# ---- coefficients, thresholds and dispersions given the rest, with responses integrated out
+NEWTON_FAMILY = 0
+NEWTON_UNITS = 1
+NEWTON_CODE = 2  # store: as RESPONSE_CODE
+NEWTON_OFFSET = 3  # store: linear predictor without the coefficients of this step
+NEWTON_SD = 4  # store: standard deviation of each unit's response, -1: 1
+NEWTON_COLUMNS = 5  # index: store offset of what each coefficient is multiplied with, for each unit
+NEWTON_VALUES = 6  # index: store offset of each coefficient
+NEWTON_SIZE = 7  # coefficients
+NEWTON_PRIOR = 8  # store: precisions, then means of coefficients, then prior variance of the log dispersion
+NEWTON_EXTRA = 9  # store: thresholds (the first is 0) or dispersion
+NEWTON_EXTRAS = 10  # free ones of these
+NEWTON_MEMORY = 11  # store: see mlbayes.engine.steps.newton
+NEWTON_GROUPS = 12  # index: number of Cholesky factors, then of each: first coefficient, size, prior in the store
+NEWTON_FIELDS = 13
+NEWTON_PROBIT, NEWTON_LOGIT, NEWTON_COUNT = range(3)
+
+NEWTON_HEAD = 3  # accepted, tried, sweeps that the reference point averages
+
+
+def newton_memory_size(parameters: int) -> int:
+    """Numbers that such a step keeps in the store."""
+    return NEWTON_HEAD + parameters
+
 
 # ---- Metropolis steps on cells: a set of cells, the residuals they enter
 CELL_SET = 0  # set of the cells (parents unused)
@@ -289,6 +327,7 @@ class Plan(NamedTuple):
     thetas: Integers
     collapsed: Integers
     responses: Integers
+    newtons: Integers
     cells: Integers
     cell_equations: Integers
     parameters: Integers

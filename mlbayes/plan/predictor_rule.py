@@ -22,7 +22,7 @@ from mlbayes.plan.choice import (
 )
 from mlbayes.plan.polynomial import TOP, Polynomial
 from mlbayes.plan.regressions import CATEGORICAL_PRIOR, PredictorRegression
-from mlbayes.plan.responses import ResponseStep
+from mlbayes.plan.responses import plan_predictor_response
 from mlbayes.plan.symbols import Symbols, unsupported
 from mlbayes.plan.unknowns import Residual, TopUnknown, Unknown
 
@@ -56,15 +56,7 @@ def plan_predictor(choice: Choice, name: str) -> None:
     drawn = [symbols.grand(name), *(unknown.atom for unknown in unknowns)]
     outcomes, coupled = outcome_residuals(choice, drawn, first=len(own_part))
     if ordinal:
-        ResponseStep(choice.regressions, name).write()
-        choice.steps.append(
-            PlannedStep(
-                f"latent responses of {name}"
-                + (" and its missing categories" if variable.incomplete else ""),
-                "truncated normal draws; categories with the latent response integrated out",
-                "a probit model is linear in its latent response",
-            )
-        )
+        plan_predictor_response(choice, parts[0], others)
     elif fixed:
         plan_cells(choice, name, own[0])
     block = AffineBlock(symbols, unknowns, tops, [*own_part, *outcomes], couplings=coupled)

@@ -52,12 +52,10 @@ class RowProducts:
         """Values on all rows; on changing rows they are not used."""
         product = np.ones(self.rows.size)
         for atom in monomial:
-            if atom.kind == "function":
-                continue
-            if self.symbols.is_dynamic(atom):
+            if self.symbols.is_dynamic(atom) and atom.kind == "value":
                 values = self.symbols.model.variables[atom.name].values
                 product = product * np.where(np.isnan(values), 0.0, values)
-            else:
+            elif not self.symbols.is_dynamic(atom):
                 product = product * self._all.numbers(atom)
         return product
 

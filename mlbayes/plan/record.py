@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 
-from mlbayes.model.model import At, Centring, Kind, Model, ModeratorSpec, Reference, Role
+from mlbayes.model.model import At, Centring, Model, ModeratorSpec, Reference, Role
 from mlbayes.plan import plan as p
 from mlbayes.plan.builder import UnitSet
+from mlbayes.plan.categories import category_labels
 from mlbayes.plan.cross import CrossProducts
 from mlbayes.plan.evaluator import Evaluator
 from mlbayes.plan.polynomial import TOP, Atom, Polynomial
@@ -20,7 +22,11 @@ SHARES = {At.QUANTILE: (0.84, 0.5, 0.16), At.QUARTILE: (0.75, 0.5, 0.25)}
 
 @dataclass(frozen=True)
 class EquationLayout:
-    """Places of an equation's numbers in a record; `covariances` row by row, effects in reversed order of terms."""
+    """Places of an equation's numbers in a record; `covariances` row by row, effects in reversed order of terms.
+
+    `variance`: residual variance, or the dispersion of a count; `cuts`: thresholds of an ordinal outcome from the
+    second on, `cut_count` of them.
+    """
 
     coefficients: int
     variance: int
@@ -28,15 +34,19 @@ class EquationLayout:
     explained: int
     covariances: tuple[int, ...]
     parts: tuple[int, ...]
+    cuts: int
+    cut_count: int
 
 
 @dataclass(frozen=True)
 class PredictorLayout:
-    """Places of a predictor model's numbers: grand mean, slopes and precision of each part."""
+    """Places of a predictor model's numbers: grand mean, slopes and precision of each part, thresholds as above."""
 
     grand_mean: int
     slopes: tuple[int, ...]
     precisions: tuple[int, ...]
+    cuts: int
+    cut_count: int
 
 
 @dataclass
@@ -96,6 +106,10 @@ class Recorder:
         self.layout.width += n
         return place
 
+    def _cut_count(self, name: str, cuts: int) -> int:
+        """Thresholds to record: all but the first, which is 0."""
+        return len(self.model.variables[name].codes) - 2 if cuts >= 0 else 0
+
     def _reserve(self) -> None:
         for r in self.regressions.outcomes:
             k = len(r.terms)
@@ -108,6 +122,8 @@ class Recorder:
                     sd + k,
                     tuple(self._take(len(group.terms) ** 2) for group in groups),
                     tuple(sd + k + 1 + 2 * i for i in range(len(groups))),
+                    self._take(cuts := self._cut_count(r.equation.outcome, r.cuts)),
+                    cuts,
                 )
             )
         for predictor in self.model.predictor_models:
@@ -117,6 +133,8 @@ class Recorder:
                     self._take(1),
                     tuple(self._take(len(part.slopes)) for part in parts),
                     tuple(self._take(1) for _ in parts),
+                    self._take(cuts := self._cut_count(predictor.variable, parts[0].cuts)),
+                    cuts,
                 )
             )
         coefficients = {term.coefficient for e in self.model.equations for term in e.terms}
@@ -141,20 +159,29 @@ class Recorder:
 
     # ------------------------------------------------------------------ parameters
     def _shares(self) -> None:
-        """The mean probability of each ordinal predictor: Phi(grand mean / SD of the latent responses)."""
-        for predictor in self.model.predictor_models:
-            name = predictor.variable
-            if self.model.variables[name].kind is not Kind.ORDINAL:
+        """What a centred ordinal predictor is centred at: its mean code, from the shares of its categories.
+
+        A category's share is Phi((tau - grand mean) / SD of the latent responses) between its thresholds; with two
+        categories 0 and 1 the mean code is the probability of 1.
+        """
+        for part in self.regressions.predictors:
+            name = part.variable
+            if part.cuts < 0:
                 continue
             moments = self.builder.zeros(2)
-            response = self.symbols.response(name)
-            units = self.symbols.units(response.level)
-            self.builder.step(p.STEP_MOMENTS, moments, self.symbols.offset(response), units)
+            self.builder.step(p.STEP_MOMENTS, moments, self.symbols.offset(part.response), part.units)
             first = self.builder.count("program")
+            codes = category_labels(self.model.variables[name])
             share = self.symbols.offset(Atom("share", name, TOP))
-            self.builder.instruct(p.OP_COPY, share, 1, self.symbols.offset(self.symbols.grand(name)))
-            self.builder.instruct(p.OP_DIVIDE, share, 1, moments + 1)
-            self.builder.instruct(p.OP_NORMAL_CDF, share, 1, share)
+            self.builder.instruct(p.OP_COPY, share, 1, self.builder.scalar(codes[0]))
+            above = self.builder.zeros(1)
+            for k, (lower, upper) in enumerate(pairwise(codes)):
+                grand = self.symbols.offset(self.symbols.grand(name))
+                self.builder.instruct(p.OP_COPY, above, 1, grand)
+                self.builder.instruct(p.OP_SUBTRACT, above, 1, part.cuts + k)
+                self.builder.instruct(p.OP_DIVIDE, above, 1, moments + 1)
+                self.builder.instruct(p.OP_NORMAL_CDF, above, 1, above)
+                self.builder.instruct(p.OP_ADD_SCALED, share, 1, above, self.builder.scalar(upper - lower))
             self.builder.step_program(first)
 
     def _single(self) -> UnitSet:
@@ -169,6 +196,11 @@ class Recorder:
                     total = total + change * r.coefficients[t]
             source = evaluator.vector(total)
             self.builder.instruct(p.OP_COPY, self.start + place.coefficients + s, 1, source)
+        if place.cut_count:
+            self.builder.instruct(p.OP_COPY, self.start + place.cuts, place.cut_count, r.cuts + 1)
+        if r.dispersion >= 0:
+            self.builder.instruct(p.OP_COPY, self.start + place.variance, 1, r.dispersion)
+            return
         if not r.covariance:
             self.builder.instruct(p.OP_RECIPROCAL, self.start + place.variance, 1, r.precision)
             return
@@ -181,6 +213,9 @@ class Recorder:
     def _predictors(self) -> None:
         for predictor, place in zip(self.model.predictor_models, self.layout.predictors, strict=True):
             parts = [part for part in self.regressions.predictors if part.variable == predictor.variable]
+            if place.cut_count:
+                source = parts[0].cuts + 1
+                self.builder.instruct(p.OP_COPY, self.start + place.cuts, place.cut_count, source)
             grand = self.symbols.offset(self.symbols.grand(predictor.variable))
             self.builder.instruct(p.OP_COPY, self.start + place.grand_mean, 1, grand)
             for part, slopes, precision in zip(parts, place.slopes, place.precisions, strict=True):

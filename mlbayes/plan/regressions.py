@@ -22,13 +22,17 @@ from mlbayes.model.model import (
     Role,
     references,
 )
+from mlbayes.plan.categories import starting_cuts
 from mlbayes.plan.centring import Recentring, recentring
+from mlbayes.plan.equations import PlannedEquation
 from mlbayes.plan.polynomial import TOP, Atom, Polynomial
 from mlbayes.plan.symbols import Symbols, placed, unsupported
 
 Mask = NDArray[np.bool_]
 PREDICTOR_VARIANCE = (1.0, 0.5)  # inverse gamma prior of residual variances in predictor models
+LATENT_RESPONSE = (Distribution.PROBIT, Distribution.LOGIT)  # outcomes that are a cut latent response
 CATEGORICAL_PRIOR = 5.0  # prior variance of coefficients in models of categorical variables
+DISPERSION_PRIOR = 10.0  # prior variance of the logarithm of a count outcome's dispersion, mean 0
 
 
 def inverse_gamma_arguments(prior: Prior) -> tuple[float, float]:
@@ -46,13 +50,20 @@ def inverse_gamma_arguments(prior: Prior) -> tuple[float, float]:
 class OutcomeRegression:
     """An outcome's equation: polynomials of its terms and where its parameters lie in the store.
 
+    `number`: position among the planned equations, `source` and `category` as in PlannedEquation.  `left`: what is
+    normal around the linear predictor: the value, a latent or a working response; `root`: square root of what each
+    unit's residual precision is multiplied with, None for 1.
     `terms[t]`: the expression; `coefficients[t]`: its coefficient as a polynomial in parameters.  `factors`: offset
     of the Cholesky factor of each RandomEffects; `active`: units whose residual counts.  `covariance`: name of the
     residual covariance matrix it belongs to; `precision` is then the place of its diagonal element of the inverse.
+    `cuts`: offset of the thresholds of an ordinal outcome, the first of them 0; `dispersion`: offset of the
+    dispersion of a count outcome.
     """
 
     number: int
-    equation: Equation
+    planned: PlannedEquation
+    left: Atom
+    root: Atom | None
     terms: list[Polynomial]
     coefficients: list[Polynomial]
     recentring: Recentring
@@ -60,11 +71,23 @@ class OutcomeRegression:
     active: Mask
     factors: list[int] = field(default_factory=list)
     covariance: str = ""
+    cuts: int = -1
+    dispersion: int = -1
+
+    @property
+    def equation(self) -> Equation:
+        """The equation."""
+        return self.planned.equation
 
     @property
     def outcome(self) -> Atom:
-        """Symbol of the outcome."""
+        """Symbol of the outcome's value."""
         return Atom("value", self.equation.outcome, self.equation.level)
+
+    @property
+    def normal(self) -> bool:
+        """Is the outcome's value itself normal around the linear predictor."""
+        return self.left == self.outcome
 
     def effect(self, level: int, term: int) -> Atom:
         """Symbol of a random effect."""
@@ -79,24 +102,29 @@ class OutcomeRegression:
         levels = self.random_levels(term)
         return Atom("term", str(self.number), min(levels), term) if levels else None
 
+    def predictor(self, composite: bool) -> Polynomial:
+        """The linear predictor; `composite`: with one symbol for a coefficient and its random effects."""
+        result = Polynomial()
+        for t, polynomial in enumerate(self.terms):
+            symbol = self.term_symbol(t) if composite else None
+            total = self.coefficients[t] if symbol is None else Polynomial.of(symbol)
+            if not composite:
+                for level in self.random_levels(t):
+                    total = total + Polynomial.of(self.effect(level, t))
+            result = result + total * polynomial
+        return result
+
     def expanded(self) -> Polynomial:
         """The residual with coefficients and random effects apart (for the block that draws them)."""
-        residual = Polynomial.of(self.outcome)
-        for t, polynomial in enumerate(self.terms):
-            total = self.coefficients[t]
-            for level in self.random_levels(t):
-                total = total + Polynomial.of(self.effect(level, t))
-            residual = residual - total * polynomial
-        return residual
+        return self._residual(False)
 
     def composite(self) -> Polynomial:
         """The residual with one symbol for a coefficient and its random effects (for all other blocks)."""
-        residual = Polynomial.of(self.outcome)
-        for t, polynomial in enumerate(self.terms):
-            symbol = self.term_symbol(t)
-            coefficient = self.coefficients[t] if symbol is None else Polynomial.of(symbol)
-            residual = residual - coefficient * polynomial
-        return residual
+        return self._residual(True)
+
+    def _residual(self, composite: bool) -> Polynomial:
+        residual = Polynomial.of(self.left) - self.predictor(composite)
+        return residual if self.root is None else Polynomial.of(self.root) * residual
 
 
 @dataclass
@@ -120,6 +148,7 @@ class PredictorRegression:
     units: int
     prior: tuple[float, float] = PREDICTOR_VARIANCE
     shrunk: tuple[int, ...] = ()
+    cuts: int = -1
 
     def residual(self) -> Polynomial:
         """The residual as a polynomial."""
@@ -169,39 +198,61 @@ class Regressions:
         }
         self.covarying = {name for block in model.covariances for name in block.members}
         self.outcomes: list[OutcomeRegression] = []
-        for number, equation in enumerate(model.equations):
-            with placed(equation.span):
-                self.outcomes.append(self._outcome(number, equation))
+        for number, planned in enumerate(symbols.equations):
+            with placed(planned.equation.span):
+                self.outcomes.append(self._outcome(number, planned))
         self.covariances = [self._covariance(block) for block in model.covariances]
         self.predictors = [
             part for predictor in model.predictor_models for part in self._predictor(predictor)
         ]
 
     # ------------------------------------------------------------------ outcomes
-    def _outcome(self, number: int, equation: Equation) -> OutcomeRegression:
+    def _outcome(self, number: int, planned: PlannedEquation) -> OutcomeRegression:
+        equation = planned.equation
         variable = self.model.variables[equation.outcome]
-        plain = isinstance(equation.left, Reference)
-        if (
-            equation.distribution is not Distribution.NORMAL
-            or not plain
-            or variable.kind is not Kind.CONTINUOUS
-        ):
-            raise unsupported(
-                f"the model of '{equation.title}' ({equation.distribution.value}) cannot be run yet"
-            )
         self.symbols.value(equation.outcome)
         active = ~variable.missing | self.is_drawn(equation.outcome)
         change = recentring(self.model, self.symbols, equation)
         mode = "raw" if change.raw else "exact"
         terms = [self.symbols.polynomial(term.expression, mode) for term in equation.terms]
         coefficients = [self.symbols.coefficient(term.coefficient) for term in equation.terms]
+        left, root = self._working(number, equation)
         regression = OutcomeRegression(
-            number, equation, terms, coefficients, change, self._residual_precision(equation), active
+            number,
+            planned,
+            left,
+            root,
+            terms,
+            coefficients,
+            change,
+            self._residual_precision(equation),
+            active,
         )
+        if equation.distribution in LATENT_RESPONSE:
+            regression.cuts = self.builder.vector(starting_cuts(variable))
+        if equation.distribution is Distribution.NEGATIVE_BINOMIAL:
+            regression.dispersion = self.builder.vector([1.0])
         regression.factors = [
             self.builder.zeros(len(group.terms) * (len(group.terms) + 1) // 2) for group in equation.random
         ]
         return regression
+
+    def _working(self, number: int, equation: Equation) -> tuple[Atom, Atom | None]:
+        """What is normal around the linear predictor, and the root of its precision where that varies."""
+        root = Atom("root", str(number), equation.level)
+        variable = self.model.variables[equation.outcome]
+        match equation.distribution:
+            case Distribution.NORMAL:
+                return self.symbols.value(equation.outcome), None
+            case Distribution.PROBIT:
+                return self.symbols.response(equation.outcome), None
+            case Distribution.LOGIT if len(variable.codes) > 2:
+                return self.symbols.response(equation.outcome), root
+            case Distribution.LOGIT | Distribution.MULTINOMIAL | Distribution.NEGATIVE_BINOMIAL:
+                return Atom("working", str(number), equation.level), root
+        raise unsupported(
+            f"the model of '{equation.title}' ({equation.distribution.value}) cannot be run yet"
+        )
 
     def is_drawn(self, name: str) -> bool:
         """Does the sampler need the missing values of an outcome: is it latent, a predictor or correlated."""
@@ -278,7 +329,8 @@ class Regressions:
         return self.model.parameters[name]
 
     def _residual_precision(self, equation: Equation) -> int:
-        assert equation.residual is not None
+        if equation.residual is None:
+            return self.builder.vector([1.0])
         if equation.residual not in self.precisions:
             fixed = self.parameter(equation.residual).fixed
             if fixed is not None and not fixed > 0.0:
@@ -294,10 +346,6 @@ class Regressions:
         variable = self.model.variables[name]
         if variable.kind in (Kind.NOMINAL, Kind.COUNT):
             raise unsupported(f"the {variable.kind.value} predictor '{name}' cannot be modelled yet")
-        if variable.kind is Kind.ORDINAL and len(variable.codes) != 2:
-            raise unsupported(
-                f"the ordinal predictor '{name}' has more than two categories and cannot be run yet"
-            )
         result = []
         for k, part in enumerate(predictor.parts):
             last = k + 1 == len(predictor.parts)
@@ -327,6 +375,7 @@ class Regressions:
                     self.symbols.units(part.level),
                     prior,
                     () if fixed else tuple(range(shrunk)),
+                    self.builder.vector(starting_cuts(variable)) if fixed else -1,
                 )
             )
         return result

@@ -1,99 +1,544 @@
-"""The step that draws the latent responses of a binary predictor and its missing categories."""
+"""Steps for categorical and count variables: their responses, missing categories, thresholds and coefficients.
+
+The response (latent or working) is normal around the linear predictor, so everything else is drawn as for a normal
+variable.  Here is what comes before that in a sweep: coefficients and thresholds with the response integrated out,
+missing categories with the response integrated out, the responses.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
 import numpy as np
 
+from mlbayes.model.model import Distribution
 from mlbayes.plan import plan as p
 from mlbayes.plan.builder import UnitSet
+from mlbayes.plan.categories import category_labels, category_places
+from mlbayes.plan.choice import Choice, PlannedStep, outcome_residuals
+from mlbayes.plan.collapse import parameters_of, top_unknown
 from mlbayes.plan.dependents import cell_set, dependents
 from mlbayes.plan.evaluator import Evaluator
-from mlbayes.plan.polynomial import Polynomial
-from mlbayes.plan.regressions import Regressions
-from mlbayes.plan.unknowns import Residual
+from mlbayes.plan.polynomial import Atom, Polynomial
+from mlbayes.plan.regressions import (
+    CATEGORICAL_PRIOR,
+    DISPERSION_PRIOR,
+    OutcomeRegression,
+    PredictorRegression,
+)
+from mlbayes.plan.symbols import unsupported
+from mlbayes.plan.unknowns import Coupling, EffectGroup, Mask, Residual, TopUnknown
+
+FAMILIES = {
+    p.RESPONSE_NORMAL: p.NEWTON_PROBIT,
+    p.RESPONSE_LOGISTIC: p.NEWTON_LOGIT,
+    p.RESPONSE_BINARY: p.NEWTON_LOGIT,
+    p.RESPONSE_COUNT: p.NEWTON_COUNT,
+}
+HOW = {
+    p.RESPONSE_NORMAL: "truncated normal draws (latent responses)",
+    p.RESPONSE_LOGISTIC: "truncated logistic draws, each a normal with a variance of its own",
+    p.RESPONSE_BINARY: "Polya-Gamma draws of the precisions of working responses",
+    p.RESPONSE_COUNT: "Polya-Gamma draws of the precisions of working responses",
+}
 
 
-class ResponseStep:
-    """Writes the step for one predictor: means, evidence of the outcome equations, draws."""
+@dataclass
+class Response:
+    """A categorical or count variable's response, as the steps need it.
 
-    def __init__(self, regressions: Regressions, name: str) -> None:
-        self.regressions = regressions
-        self.symbols = regressions.symbols
-        self.builder = regressions.builder
-        self.name = name
-        self.variable = regressions.model.variables[name]
+    `kind`: RESPONSE_...; `name`: of the variable; `atom`, `root`: symbols of the response and of the root of its
+    precision; `predictor`: its linear predictor; `own`: residuals in which the response is what is explained, with
+    their couplings; `cuts`: offset of thresholds or dispersion; `free`: coefficients that can be drawn with the
+    response integrated out; `shift`: what the linear predictor is compared with (log sum of the other categories);
+    `category`: place of the category of a nominal outcome that the response is of.  `others`: residuals in which the
+    response is a predictor.  `groups`: random effects whose covariance matrix is free; `terms`: what they multiply.
+    """
+
+    kind: int
+    name: str
+    title: str
+    level: int
+    atom: Atom
+    root: Atom | None
+    predictor: Polynomial
+    own: list[Residual]
+    couplings: list[Coupling]
+    active: Mask
+    cuts: int
+    free: list[TopUnknown]
+    shift: Polynomial | None = None
+    category: int | None = None
+    others: list[Residual] = field(default_factory=list)
+    groups: list[EffectGroup] = field(default_factory=list)
+    terms: list[Polynomial] = field(default_factory=list)
+
+
+def standardised(effect: Atom) -> Atom:
+    """Symbol of a standardised random effect: u in L u."""
+    return replace(effect, kind="standardised")
+
+
+def plan_outcome_response(choice: Choice, r: OutcomeRegression, groups: Sequence[EffectGroup]) -> None:
+    """The steps of an outcome; `groups`: its random effects, which blocks before it draw."""
+    variable = choice.model.variables[r.equation.outcome]
+    kind = _kind(r, len(variable.codes))
+    own, pairs = _own_residuals(choice, r)
+    predictor = r.predictor(False)
+    response = Response(
+        kind,
+        variable.name,
+        r.equation.title,
+        r.equation.level,
+        r.left,
+        r.root,
+        predictor,
+        own,
+        pairs,
+        r.active,
+        r.dispersion if kind == p.RESPONSE_COUNT else r.cuts,
+        _free_coefficients(choice, r, predictor),
+        groups=_free_groups(choice, r, groups),
+        terms=r.terms,
+    )
+    if r.planned.category is not None:
+        labels = category_labels(variable)
+        response.category = labels.index(float(r.planned.category))
+        response.shift = _log_sum_of_others(choice, r)
+        response.cuts = choice.builder.vector([0.0])
+    ResponseSteps(choice, response).write()
+
+
+def plan_predictor_response(choice: Choice, part: PredictorRegression, others: Sequence[Residual]) -> None:
+    """The steps of an ordinal predictor; `others`: other predictors' models that count for it."""
+    variable = choice.model.variables[part.variable]
+    active = np.ones(part.units, dtype=np.bool_)
+    residual = Residual(part.variable, part.residual(), part.level, active, part.precision, False)
+    predictor = Polynomial.of(part.response) - part.residual()
+    atoms = [*part.slopes, part.intercept]
+    free = [TopUnknown(a, 1.0 / CATEGORICAL_PRIOR) for a in atoms if a.kind in ("slope", "grand")]
+    used = [other for other in others if part.response in other.polynomial.atoms()]
+    response = Response(
+        p.RESPONSE_NORMAL,
+        variable.name,
+        variable.name,
+        part.level,
+        part.response,
+        None,
+        predictor,
+        [residual],
+        [],
+        active,
+        part.cuts,
+        free,
+        others=used,
+    )
+    ResponseSteps(choice, response).write()
+
+
+def _kind(r: OutcomeRegression, categories: int) -> int:
+    match r.equation.distribution:
+        case Distribution.PROBIT:
+            return p.RESPONSE_NORMAL
+        case Distribution.LOGIT if categories > 2:
+            return p.RESPONSE_LOGISTIC
+        case Distribution.NEGATIVE_BINOMIAL:
+            return p.RESPONSE_COUNT
+        case _:
+            return p.RESPONSE_BINARY
+
+
+def _own_residuals(choice: Choice, r: OutcomeRegression) -> tuple[list[Residual], list[Coupling]]:
+    """An outcome's residual with those that it is correlated with (`~~`)."""
+    regressions = choice.regressions
+    matrix = next((c for c in regressions.covariances if r.covariance and c.name == r.covariance), None)
+    numbers = [r.number] if matrix is None else [r.number, *(k for k in matrix.members if k != r.number)]
+    residuals = []
+    for k in numbers:
+        other = regressions.outcomes[k]
+        residuals.append(
+            Residual(
+                other.equation.title,
+                other.expanded(),
+                other.equation.level,
+                other.active,
+                other.precision,
+                False,
+            )
+        )
+    pairs = []
+    for place, k in enumerate(numbers[1:], 1):
+        assert matrix is not None
+        i, j = sorted((matrix.members.index(r.number), matrix.members.index(k)))
+        pairs.append(Coupling(0, place, matrix.precision + j * (j + 1) // 2 + i))
+    return residuals, pairs
+
+
+def _free_coefficients(choice: Choice, r: OutcomeRegression, predictor: Polynomial) -> list[TopUnknown]:
+    """Coefficients of this equation alone that have no bounds and enter its linear predictor linearly."""
+    elsewhere = {
+        atom
+        for other in choice.regressions.outcomes
+        if other.number != r.number
+        for atom in parameters_of(other)
+    }
+    found: list[TopUnknown] = []
+    for atom in dict.fromkeys(parameters_of(r)):
+        top = top_unknown(choice.model.parameters[atom.name], atom)
+        linear = predictor.is_affine_in([*(other.atom for other in found), atom])
+        if atom not in elsewhere and top.bounds is None and linear:
+            found.append(top)
+    return found
+
+
+def _free_groups(choice: Choice, r: OutcomeRegression, groups: Sequence[EffectGroup]) -> list[EffectGroup]:
+    """Random effects with a free covariance matrix that no other equation uses."""
+    elsewhere = {
+        atom
+        for other in choice.regressions.outcomes
+        if other.number != r.number
+        for atom in other.expanded().atoms()
+    }
+    free = []
+    for group, effects in zip(r.equation.random, groups, strict=True):
+        fixed = group.variance is not None and choice.model.parameters[group.variance].fixed is not None
+        if not fixed and effects.separate is None and not elsewhere & set(effects.atoms):
+            free.append(effects)
+    return free
+
+
+def _log_sum_of_others(choice: Choice, r: OutcomeRegression) -> Polynomial:
+    """Log of the sum of exp(linear predictor) over the other categories of a nominal outcome, as a symbol."""
+    builder, symbols = choice.builder, choice.symbols
+    level = r.equation.level
+    units = builder.unit_set(level, symbols.units(level), None, None)
+    atom = Atom("others", str(r.number), level)
+    n, target = units.units, symbols.offset(atom)
+    first = builder.count("program")
+    evaluator = Evaluator(symbols, units)
+    builder.instruct(p.OP_FILL, target, n, builder.one)
+    for other in choice.regressions.outcomes:
+        if other.planned.source == r.planned.source and other.number != r.number:
+            share = builder.zeros(n)
+            builder.instruct(p.OP_EXP, share, n, evaluator.vector(other.predictor(False)))
+            builder.instruct(p.OP_ADD, target, n, share)
+    builder.instruct(p.OP_LOG, target, n, target)
+    builder.step_program(first)
+    return Polynomial.of(atom)
+
+
+class ResponseSteps:
+    """Writes the steps of one response."""
+
+    def __init__(self, choice: Choice, response: Response) -> None:
+        self.choice = choice
+        self.symbols = choice.symbols
+        self.builder = choice.builder
+        self.response = response
+        self.variable = choice.model.variables[response.name]
+        self.units = self.symbols.units(response.level)
+        self.everyone = self.builder.unit_set(response.level, self.units, None, None)
+        self.codes = self._codes()
 
     def write(self) -> None:
-        """Append the instructions and the step."""
-        part = next(part for part in self.regressions.predictors if part.variable == self.name)
-        builder = self.builder
-        first = builder.count("program")
-        everyone = builder.unit_set(part.level, part.units, None, None)
-        mean = Polynomial.of(part.response) - part.residual()
-        means = Evaluator(self.symbols, everyone).vector(mean)
-        cells: UnitSet | None = None
-        evidence = -1
-        if self.variable.incomplete:
-            cells = cell_set(self.symbols, self.name)
-            evidence = self._evidence(cells, first)
-        else:
-            builder.step_program(first)
-        value = self.symbols.value(self.name)
-        labels = builder.vector([float(code) for code in self.variable.codes])
-        codes = np.where(self.variable.missing, 0.0, self.variable.values == self.variable.codes[1])
-        members = cells.members if cells is not None and cells.members is not None else np.zeros(0, np.int64)
-        row = builder.add(
-            "responses",
-            [
-                part.units,
-                self.symbols.offset(part.response),
-                means,
-                builder.vector(codes),
-                builder.indices(members) if members.size else 0,
-                members.size,
-                evidence,
-                self.symbols.offset(value) if members.size else builder.zeros(part.units),
-                labels,
-            ],
-        )
-        builder.step(p.STEP_RESPONSES, row)
+        """Append all steps."""
+        self._find_others()
+        mean, sd = self._distribution()
+        newton = self._newton(mean, sd)
+        cells, evidence = self._evidence()
+        self._responses(mean, sd, cells, evidence)
+        self._words(newton, cells is not None)
 
-    def _evidence(self, cells: UnitSet, first: int) -> int:
-        """Log likelihood of the outcome equations at the second code minus that at the first, for each cell."""
-        symbols, builder = self.symbols, self.builder
-        value = symbols.value(self.name)
-        sums: list[tuple[int, int, int]] = []
-        products: list[list[int]] = []
-        for r in self.regressions.outcomes:
-            composite = r.composite()
-            if value not in composite.atoms():
-                continue
-            residual = Residual(r.equation.title, composite, r.equation.level, r.active, r.precision, False)
-            units, active = dependents(symbols, cells, residual)
-            evaluator = Evaluator(symbols, units)
-            targets = []
-            for code in self.variable.codes:
-                label = Polynomial.number(float(code))
-                at_code = composite.substitute(lambda atom, label=label: label if atom == value else None)  # type: ignore[misc]
-                column = evaluator.vector(at_code, None if active.all() else active)
-                targets.append(builder.zeros(cells.units))
-                products.append([targets[-1], units.number, column, column, -1])
-            sums.append((targets[0], targets[1], r.precision))
+    def _codes(self) -> int:
+        """Offset of the places of the categories: -1 for units that the equation leaves out."""
+        response = self.response
+        places = category_places(self.variable)
+        if response.category is not None:
+            places = np.where(places < 0, places, places == response.category)
+        if response.kind == p.RESPONSE_BINARY and response.category is None:
+            places = np.minimum(places, 1.0)
+        places = np.where(response.active, np.where(places < 0, 0.0, places), -1.0)
+        return self.builder.vector(places)
+
+    # ------------------------------------------------------------------ distribution given the rest
+    def _find_others(self) -> None:
+        """Equations in which the latent response is a predictor."""
+        response = self.response
+        own = {residual.name for residual in response.own}
+        found, coupled = outcome_residuals(self.choice, [response.atom])
+        used = [r for r in found if r.name not in own]
+        if (used or len(response.own) > 1) and response.kind != p.RESPONSE_NORMAL:
+            raise unsupported(
+                f"the latent response of '{response.title}' cannot be used elsewhere with a logistic model",
+                "use the probit model: the plain name of an ORDINAL variable",
+            )
+        if used and coupled:
+            raise unsupported(
+                f"'{response.name}.latent' in equations with correlated residuals (~~) cannot be run yet"
+            )
+        response.others = [*response.others, *used]
+
+    def _distribution(self) -> tuple[int, int]:
+        """Offsets of the mean and the standard deviation (-1: 1) of each response, given everything else."""
+        response, builder = self.response, self.builder
+        n = self.units
+        if not response.others and len(response.own) == 1:
+            first = builder.count("program")
+            evaluator = Evaluator(self.symbols, self.everyone)
+            mean = builder.zeros(n)
+            builder.instruct(p.OP_COPY, mean, n, evaluator.vector(response.predictor))
+            builder.step_program(first)
+            return mean, -1
+        residuals = [*response.own, *response.others]
+        precisions = [(e, e, residual.precision) for e, residual in enumerate(residuals)]
+        precisions += [(c.first, c.second, c.precision) for c in response.couplings]
+        precision, linear = self._quadratic(residuals, precisions)
+        first = builder.count("program")
+        builder.instruct(p.OP_DIVIDE, linear, n, precision)
+        sd = builder.zeros(n)
+        builder.instruct(p.OP_RECIPROCAL, sd, n, precision)
+        builder.instruct(p.OP_SQUARE_ROOT, sd, n, sd)
         builder.step_program(first)
-        if not sums:
-            return -1
+        return linear, sd
+
+    def _quadratic(
+        self, residuals: Sequence[Residual], pairs: Sequence[tuple[int, int, int]]
+    ) -> tuple[int, int]:
+        """Precision of the response and precision times mean: residuals are a + c * response each."""
+        builder, n = self.builder, self.units
+        members = np.arange(n)
+        units = builder.unit_set(self.response.level, n, None, None, members)
+        sets: dict[int, UnitSet] = {}
+        parts: list[tuple[UnitSet, int, int]] = []
+        first = builder.count("program")
+        for residual in residuals:
+            below, active = dependents(self.symbols, units, residual)
+            below = sets.setdefault(residual.level, below)
+            factor = None if active.all() else active
+            evaluator = Evaluator(self.symbols, below)
+            split = residual.polynomial.by_unknown([self.response.atom])
+            c = evaluator.vector(split.get(self.response.atom, Polynomial()), factor)
+            a = evaluator.vector(split.get(None, Polynomial()), factor)
+            parts.append((below, c, a))
+        builder.step_program(first)
         start = builder.count("products")
-        for row in products:
-            builder.add("products", row)
+        sums: list[tuple[int, int, int, int]] = []
+        for e, f, precision in pairs:
+            below, c, a = parts[e]
+            _, d, b = parts[f]
+            both, mixed = builder.zeros(n), builder.zeros(n)
+            builder.add("products", [both, below.number, c, d, -1])
+            builder.add("products", [mixed, below.number, c, b, -1])
+            sums.append((precision, both, mixed, 1 if e == f else 2))
+            if e != f:
+                other = builder.zeros(n)
+                builder.add("products", [other, below.number, d, a, -1])
+                sums.append((precision, -1, other, 1))
         builder.step(p.STEP_PRODUCTS, start, builder.count("products"))
         first = builder.count("program")
-        evidence = builder.zeros(cells.units)
-        builder.instruct(p.OP_FILL, evidence, cells.units, builder.zero)
-        for low, high, precision in sums:
-            half, minus = builder.zeros(1), builder.zeros(1)
-            builder.instruct(p.OP_SCALE, half, 1, precision, builder.scalar(0.5))
-            builder.instruct(p.OP_SCALE, minus, 1, precision, builder.scalar(-0.5))
-            builder.instruct(p.OP_ADD_SCALED, evidence, cells.units, low, half)
-            builder.instruct(p.OP_ADD_SCALED, evidence, cells.units, high, minus)
+        total, linear = builder.zeros(n), builder.zeros(n)
+        builder.instruct(p.OP_FILL, total, n, builder.zero)
+        builder.instruct(p.OP_FILL, linear, n, builder.zero)
+        for precision, both, mixed, times in sums:
+            weight, minus = builder.zeros(1), builder.zeros(1)
+            builder.instruct(p.OP_SCALE, weight, 1, precision, builder.scalar(float(times)))
+            builder.instruct(p.OP_SCALE, minus, 1, precision, builder.scalar(-1.0))
+            if both >= 0:
+                builder.instruct(p.OP_ADD_SCALED, total, n, both, weight)
+            builder.instruct(p.OP_ADD_SCALED, linear, n, mixed, minus)
         builder.step_program(first)
-        return evidence
+        return total, linear
+
+    # ------------------------------------------------------------------ coefficients and thresholds
+    def _newton(self, mean: int, sd: int) -> bool:
+        """Coefficients and thresholds with the response integrated out; afterwards the mean is that of the new ones."""
+        response, builder = self.response, self.builder
+        free = [] if response.others else response.free
+        groups = [] if response.others else response.groups
+        count = response.kind == p.RESPONSE_COUNT
+        binary = response.kind == p.RESPONSE_BINARY
+        extras = 1 if count else 0 if binary else len(self.variable.codes) - 2
+        if not free and not groups and not extras:
+            return False
+        n = self.units
+        first = builder.count("program")
+        evaluator = Evaluator(self.symbols, self.everyone)
+        split = response.predictor.by_unknown([top.atom for top in free])
+        columns = [evaluator.vector(split[top.atom]) for top in free]
+        values = [self.symbols.offset(top.atom) for top in free]
+        factors = [len(groups)]
+        for group in groups:
+            df = builder.vector([group.df, group.scale])
+            factors += [len(values), len(group.atoms), df]
+            for i, effect in enumerate(group.atoms):
+                for j, other in enumerate(group.atoms[: i + 1]):
+                    term = response.terms[effect.index] * Polynomial.of(standardised(other))
+                    columns.append(evaluator.vector(term))
+                    values.append(group.factor + i * (i + 1) // 2 + j)
+        offset = builder.zeros(n)
+        builder.instruct(p.OP_COPY, offset, n, mean)
+        if response.shift is not None:
+            builder.instruct(p.OP_SUBTRACT, offset, n, evaluator.vector(response.shift))
+        for column, value in zip(columns, values, strict=True):
+            minus = builder.zeros(1)
+            builder.instruct(p.OP_SCALE, minus, 1, value, builder.scalar(-1.0))
+            builder.instruct(p.OP_ADD_SCALED, offset, n, column, minus)
+        builder.step_program(first)
+        elements = [0.0] * (len(values) - len(free))
+        prior = [top.precision for top in free] + elements + [top.mean for top in free] + elements
+        prior.append(DISPERSION_PRIOR)
+        size = len(values) + extras
+        memory = builder.zeros(p.newton_memory_size(size))
+        row = [
+            FAMILIES[response.kind],
+            n,
+            self.codes,
+            offset,
+            sd,
+            builder.indices(columns) if columns else 0,
+            builder.indices(values) if values else 0,
+            len(values),
+            builder.vector(prior),
+            max(response.cuts, 0),
+            extras,
+            memory,
+            builder.indices(factors),
+        ]
+        builder.step(p.STEP_NEWTON, builder.add("newtons", row))
+        kind = "threshold" if extras and not count else "parameter"
+        self.choice.acceptances.append((response.title, kind, 1.0, memory))
+        first = builder.count("program")
+        builder.instruct(p.OP_COPY, mean, n, offset)
+        if response.shift is not None:
+            builder.instruct(p.OP_ADD, mean, n, Evaluator(self.symbols, self.everyone).vector(response.shift))
+        for column, value in zip(columns, values, strict=True):
+            builder.instruct(p.OP_ADD_SCALED, mean, n, column, value)
+        for group in groups:
+            self._publish_effects(group)
+        builder.step_program(first)
+        return True
+
+    def _publish_effects(self, group: EffectGroup) -> None:
+        """Random effects as they are, L u."""
+        for i, effect in enumerate(group.atoms):
+            target, n = self.symbols.offset(effect), self.symbols.units(effect.level)
+            for j, other in enumerate(group.atoms[: i + 1]):
+                scale = group.factor + i * (i + 1) // 2 + j
+                code = p.OP_ADD_SCALED if j else p.OP_SCALE
+                self.builder.instruct(code, target, n, self.symbols.offset(standardised(other)), scale)
+
+    # ------------------------------------------------------------------ missing categories
+    def _evidence(self) -> tuple[UnitSet | None, int]:
+        """Missing cells that are drawn, and the log likelihood of each category in the equations it enters."""
+        response, symbols, builder = self.response, self.symbols, self.builder
+        if not self.variable.incomplete or not response.active.all():
+            return None, -1
+        if response.kind == p.RESPONSE_COUNT or response.category is not None:
+            raise unsupported(
+                f"missing values of '{response.name}' ({self.variable.kind.value}), which other equations need,"
+                " cannot be drawn yet"
+            )
+        cells = cell_set(symbols, response.name)
+        value = symbols.value(response.name)
+        residuals, pairs = outcome_residuals(self.choice, [value])
+        if not residuals:
+            return cells, -1
+        labels = category_labels(self.variable)
+        n = cells.units
+        evidence = builder.zeros(n * len(labels))
+        sums: list[tuple[int, int, int]] = []
+        start_products: list[list[int]] = []
+        first = builder.count("program")
+        units = [dependents(symbols, cells, residual) for residual in residuals]
+        below: dict[int, UnitSet] = {}
+        vectors: list[list[int]] = []
+        for residual, (found, active) in zip(residuals, units, strict=True):
+            evaluator = Evaluator(symbols, below.setdefault(residual.level, found))
+            at_codes = []
+            for label in labels:
+                number = Polynomial.number(label)
+                at_code = residual.polynomial.substitute(
+                    lambda atom, number=number: number if atom == value else None  # type: ignore[misc]
+                )
+                at_codes.append(evaluator.vector(at_code, None if active.all() else active))
+            vectors.append(at_codes)
+        builder.step_program(first)
+        precisions = [(e, e, residual.precision, -0.5) for e, residual in enumerate(residuals)]
+        precisions += [(c.first, c.second, c.precision, -1.0) for c in pairs]
+        for e, f, precision, times in precisions:
+            scale = builder.zeros(1)
+            sums.append((scale, precision, builder.scalar(times)))
+            for c in range(len(labels)):
+                target = builder.zeros(n)
+                row = below[residuals[e].level].number
+                start_products.append([target, row, vectors[e][c], vectors[f][c], -1])
+        start = builder.count("products")
+        for product in start_products:
+            builder.add("products", product)
+        builder.step(p.STEP_PRODUCTS, start, builder.count("products"))
+        first = builder.count("program")
+        builder.instruct(p.OP_FILL, evidence, n * len(labels), builder.zero)
+        for k, (scale, precision, times) in enumerate(sums):
+            builder.instruct(p.OP_SCALE, scale, 1, precision, times)
+            for c in range(len(labels)):
+                source = start_products[k * len(labels) + c][0]
+                builder.instruct(p.OP_ADD_SCALED, evidence + c * n, n, source, scale)
+        builder.step_program(first)
+        return cells, evidence
+
+    # ------------------------------------------------------------------ responses
+    def _responses(self, mean: int, sd: int, cells: UnitSet | None, evidence: int) -> None:
+        response, symbols, builder = self.response, self.symbols, self.builder
+        members = cells.members if cells is not None and cells.members is not None else np.zeros(0, np.int64)
+        shift = -1
+        if response.shift is not None:
+            shift = symbols.offset(next(iter(response.shift.atoms())))
+        row = [
+            response.kind,
+            self.units,
+            symbols.offset(response.atom),
+            -1 if response.root is None else symbols.offset(response.root),
+            mean,
+            sd,
+            self.codes,
+            response.cuts,
+            2 if response.kind == p.RESPONSE_BINARY else len(self.variable.codes),
+            builder.indices(members) if members.size else 0,
+            members.size,
+            evidence,
+            symbols.offset(symbols.value(response.name)) if members.size else 0,
+            builder.vector(category_labels(self.variable)) if members.size else 0,
+            shift,
+        ]
+        builder.step(p.STEP_RESPONSES, builder.add("responses", row))
+
+    def _words(self, newton: bool, categories: bool) -> None:
+        response = self.response
+        what, how = [], []
+        if newton:
+            named = ["coefficients"] if response.free and not response.others else []
+            named += ["(co)variances of random effects"] if response.groups and not response.others else []
+            if response.kind == p.RESPONSE_COUNT:
+                named.append("dispersion")
+            elif response.kind != p.RESPONSE_BINARY and len(self.variable.codes) > 2:
+                named.append("thresholds")
+            what += named
+            how.append(
+                "an independence step around a Newton step from a fixed point, responses integrated out"
+            )
+        if categories:
+            what.append("missing categories")
+            how.append("categories with the response integrated out")
+        what.append("responses")
+        how.append(HOW[response.kind])
+        self.choice.steps.append(
+            PlannedStep(
+                f"{response.title}: {', '.join(what)}",
+                "; ".join(how),
+                "given its response the variable is drawn like a normal one; parameters depend too strongly on"
+                " responses to be drawn given them alone"
+                if newton
+                else "a probit model is linear in its latent response",
+            )
+        )

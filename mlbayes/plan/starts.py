@@ -24,10 +24,32 @@ def start_state(planned: PlannedModel, rng: Generator) -> Vector:
     for atom, offset in planned.symbols.place.items():
         if atom.kind == "value" and planned.symbols.is_dynamic(atom):
             _start_value(planned, store, atom, offset, rng)
+    for row in planned.plan.responses:
+        _start_responses(planned.plan.index, store, row)
     _start_predictors(planned, store, rng)
     _start_outcomes(planned, store, rng)
     _start_parameters(planned, store, rng)
     return store
+
+
+def _start_responses(index: NDArray[np.int64], store: Vector, row: NDArray[np.int64]) -> None:
+    """Codes of missing categories from their numbers; responses in the middle between their thresholds."""
+    units, categories, cut = row[p.RESPONSE_UNITS], row[p.RESPONSE_CATEGORIES], row[p.RESPONSE_CUTS]
+    codes = store[row[p.RESPONSE_CODE] : row[p.RESPONSE_CODE] + units]
+    cells = index[row[p.RESPONSE_CELLS] : row[p.RESPONSE_CELLS] + row[p.RESPONSE_CELL_COUNT]]
+    if cells.size:
+        labels = store[row[p.RESPONSE_LABELS] : row[p.RESPONSE_LABELS] + categories]
+        numbers = store[row[p.RESPONSE_NUMBER] : row[p.RESPONSE_NUMBER] + units][cells]
+        codes[cells] = np.abs(numbers[:, None] - labels).argmin(axis=1)
+    responses = store[row[p.RESPONSE_VALUE] : row[p.RESPONSE_VALUE] + units]
+    if row[p.RESPONSE_KIND] in (p.RESPONSE_NORMAL, p.RESPONSE_LOGISTIC):
+        cuts = store[cut : cut + categories - 1]
+        middles = np.concatenate([[cuts[0] - 0.6], 0.5 * (cuts[1:] + cuts[:-1]), [cuts[-1] + 0.6]])
+        responses[:] = middles[np.maximum(codes, 0.0).astype(np.int64)]
+    else:
+        responses[:] = np.log(codes.clip(0.0) + 0.5) if row[p.RESPONSE_KIND] == p.RESPONSE_COUNT else 0.0
+    if row[p.RESPONSE_ROOT] >= 0:
+        store[row[p.RESPONSE_ROOT] : row[p.RESPONSE_ROOT] + units] = 0.5
 
 
 def _spread(values: Vector) -> tuple[float, float]:
@@ -43,7 +65,7 @@ def _start_value(planned: PlannedModel, store: Vector, atom: Atom, offset: int, 
     variable = planned.model.variables[atom.name]
     cells = np.flatnonzero(variable.missing)
     mean, sd = _spread(variable.values)
-    if variable.kind is Kind.ORDINAL:
+    if variable.kind is not Kind.CONTINUOUS:
         seen = variable.values[~variable.missing]
         store[offset + cells] = rng.choice(seen, cells.size)
     else:
@@ -53,12 +75,6 @@ def _start_value(planned: PlannedModel, store: Vector, atom: Atom, offset: int, 
 def _start_predictors(planned: PlannedModel, store: Vector, rng: Generator) -> None:
     """Responses, cluster means and precisions of the predictor models."""
     symbols, model = planned.symbols, planned.model
-    for row in planned.plan.responses:
-        codes = store[row[3] : row[3] + row[0]]
-        numbers = store[row[7] : row[7] + row[0]]
-        cells = planned.plan.index[row[4] : row[4] + row[5]]
-        codes[cells] = numbers[cells] == store[row[8] + 1]
-        store[row[1] : row[1] + row[0]] = np.where(codes > 0.5, 0.6, -0.6)
     for part in planned.regressions.predictors:
         variable = model.variables[part.variable]
         mean, sd = _spread(variable.values)
@@ -84,15 +100,16 @@ def _start_outcomes(planned: PlannedModel, store: Vector, rng: Generator) -> Non
     scales = _latent_scales(planned, store)
     for r in regressions.outcomes:
         name = r.equation.outcome
-        sd = scales.get(name) or _spread(planned.model.variables[name].values)[1]
-        parameter = planned.model.parameters[r.equation.residual or ""]
-        if parameter.fixed is None and not r.covariance:
+        sd = scales.get(name) or _outcome_sd(planned, name)
+        parameter = planned.model.parameters.get(r.equation.residual or "")
+        free = parameter is not None and parameter.fixed is None
+        if free and not r.covariance:
             store[r.precision] = (1.0 + rng.random()) / sd**2
         for c in regressions.covariances:
             if r.number in c.members:
                 i = c.members.index(r.number)
                 spread = sd * (0.7 + 0.3 * rng.random())
-                if c.parts >= 0 and parameter.fixed is None:
+                if c.parts >= 0 and free:
                     store[c.parts + i] = spread
                 store[c.factor + i * (i + 3) // 2] = spread
                 store[r.precision] = 1.0 / spread**2
@@ -187,6 +204,12 @@ def _start_parts(c: ResidualCovariance, store: Vector) -> None:
     store[c.precision : c.precision + lower[0].size] = np.linalg.inv(matrix)[lower]
 
 
+def _outcome_sd(planned: PlannedModel, name: str) -> float:
+    """Rough residual standard deviation: 1 on the scale of a linear predictor."""
+    variable = planned.model.variables[name]
+    return _spread(variable.values)[1] if variable.kind is Kind.CONTINUOUS else 1.0
+
+
 def _latent_scales(planned: PlannedModel, store: Vector) -> dict[str, float]:
     """Rough standard deviation of each latent variable, from what it is multiplied with to make an outcome."""
     latent = {n for n, v in planned.model.variables.items() if v.role is Role.LATENT}
@@ -194,11 +217,7 @@ def _latent_scales(planned: PlannedModel, store: Vector) -> dict[str, float]:
     for _ in latent:
         for r in planned.regressions.outcomes:
             outcome = r.equation.outcome
-            sd = (
-                scales.get(outcome)
-                if outcome in latent
-                else _spread(planned.model.variables[outcome].values)[1]
-            )
+            sd = scales.get(outcome) if outcome in latent else _outcome_sd(planned, outcome)
             if sd is None:
                 continue
             for monomial in r.expanded().terms:

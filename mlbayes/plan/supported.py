@@ -56,8 +56,7 @@ def _commands(model: Model) -> Iterator[Problem]:
 
 def _equations(model: Model) -> Iterator[Problem]:
     for equation in model.equations:
-        variable = model.variables[equation.outcome]
-        if equation.distribution is not Distribution.NORMAL or variable.kind is not Kind.CONTINUOUS:
+        if equation.distribution in (Distribution.YEO_JOHNSON, Distribution.LOG_VARIANCE):
             kind = equation.distribution.value
             yield _problem(f"the {kind} model of '{equation.title}' cannot be run yet", equation.span)
         elif not isinstance(equation.left, Reference):
@@ -128,6 +127,3 @@ def _predictors(model: Model) -> Iterator[Problem]:
             yield _problem(
                 f"the {variable.kind.value} predictor '{variable.name}' cannot be modelled yet", span
             )
-        elif variable.kind is Kind.ORDINAL and len(variable.codes) > 2:
-            message = f"the ordinal predictor '{variable.name}' has more than two categories, which cannot be run yet"
-            yield _problem(message, span)

@@ -27,6 +27,7 @@ from mlbayes.model.model import (
     references,
 )
 from mlbayes.plan.builder import PlanBuilder
+from mlbayes.plan.equations import planned_equations
 from mlbayes.plan.functions import Function, is_runnable
 from mlbayes.plan.polynomial import TOP, Atom, Polynomial
 from mlbayes.problems import Problem, ProblemError, ProblemKind
@@ -64,6 +65,7 @@ class Symbols:
         self.derived: dict[Expression, Atom] = {}
         self.functions: dict[Atom, Function] = {}
         self.modelled = {m.variable for m in model.predictor_models}
+        self.equations = planned_equations(model)
 
     # ------------------------------------------------------------------ places
     def units(self, level: int) -> int:
@@ -128,7 +130,7 @@ class Symbols:
     def named_effect(self, name: str) -> Atom:
         """The random effect that RANDOMEFFECT names."""
         effect = next(e for e in self.model.named_effects if e.name == name)
-        for number, equation in enumerate(self.model.equations):
+        for number, equation in enumerate(planned.equation for planned in self.equations):
             for group in equation.random:
                 if (equation.outcome, group.level) == (
                     effect.outcome,

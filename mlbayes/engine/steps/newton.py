@@ -1,0 +1,436 @@
+"""Coefficients and thresholds (or dispersion) of a categorical or count outcome, its response integrated out.
+
+An independence step from a reference point: one Newton step from there, given the current random effects and latent
+variables, is the centre of the proposal; curvature at the reference point its precision.  The reference point is
+learned in burn-in and then frozen, so the proposal never depends on where the parameters are now, and sparse
+categories do not hold the chain.  Thresholds are proposed as logarithms of their distances.  Given standardised
+random effects, the elements of their Cholesky factors are coefficients too.
+"""
+
+import math
+
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from mlbayes.engine.augmentation import digamma, log1p_exp, log_gamma, log_normal_interval, trigamma
+from mlbayes.engine.jit import kernel
+from mlbayes.engine.linalg import cholesky, packed, solve_lower, solve_upper
+from mlbayes.engine.steps.covariances import log_prior_factor
+from mlbayes.plan.plan import (
+    NEWTON_CODE,
+    NEWTON_COLUMNS,
+    NEWTON_COUNT,
+    NEWTON_EXTRA,
+    NEWTON_EXTRAS,
+    NEWTON_FAMILY,
+    NEWTON_GROUPS,
+    NEWTON_HEAD,
+    NEWTON_LOGIT,
+    NEWTON_MEMORY,
+    NEWTON_OFFSET,
+    NEWTON_PRIOR,
+    NEWTON_SD,
+    NEWTON_SIZE,
+    NEWTON_UNITS,
+    NEWTON_VALUES,
+    Plan,
+    Work,
+)
+
+ACCEPTED, TRIED, SEEN = range(3)  # of the step's memory, before the reference point
+FREEDOM = 8.0  # of the t distribution that is proposed from
+SEARCH = 20  # sweeps in which the reference point follows its own Newton steps
+FORGET = 50  # sweeps over which it averages in the first half of burn-in
+FAR = 30.0  # standardised distance from which a normal probability is taken by its tail
+ROOT_2PI = math.sqrt(2.0 * math.pi)
+
+
+@kernel
+def probit_interval(lower: float, upper: float, d: NDArray) -> None:
+    """Log P(lower < Z < upper) in d[0]; derivatives by upper, lower in d[1], d[2]; by both twice in d[3], d[4], d[5].
+
+    d[3]: upper twice, d[4]: upper and lower, d[5]: lower twice.
+    """
+    d[0] = log_normal_interval(lower, upper)
+    up = math.exp(-0.5 * upper * upper - d[0]) / ROOT_2PI if math.isfinite(upper) else 0.0
+    low = math.exp(-0.5 * lower * lower - d[0]) / ROOT_2PI if math.isfinite(lower) else 0.0
+    d[1] = up
+    d[2] = -low
+    d[3] = -(upper * up if math.isfinite(upper) else 0.0) - up * up
+    d[4] = up * low
+    d[5] = (lower * low if math.isfinite(lower) else 0.0) - low * low
+
+
+@kernel
+def logit_interval(lower: float, upper: float, d: NDArray) -> None:
+    """The same for the standard logistic distribution."""
+    above = -log1p_exp(-upper) if math.isfinite(upper) else 0.0  # log F(upper)
+    below = -log1p_exp(lower) if math.isfinite(lower) else 0.0  # log (1 - F(lower))
+    gap = 0.0
+    if math.isfinite(upper) and math.isfinite(lower):
+        gap = math.log(-math.expm1(min(lower - upper, -1e-300)))
+    # F(u) - F(l) = F(u) (1 - F(l)) (1 - exp(l - u))
+    d[0] = above + below + gap
+    u = math.exp(above) if math.isfinite(upper) else 1.0
+    v = 1.0 - math.exp(below) if math.isfinite(lower) else 0.0
+    up = math.exp(math.log(max(u * (1.0 - u), 1e-300)) - d[0]) if math.isfinite(upper) else 0.0
+    low = math.exp(math.log(max(v * (1.0 - v), 1e-300)) - d[0]) if math.isfinite(lower) else 0.0
+    d[1] = up
+    d[2] = -low
+    d[3] = up * (1.0 - 2.0 * u) - up * up
+    d[4] = up * low
+    d[5] = -low * (1.0 - 2.0 * v) - low * low
+
+
+@kernel
+def count_terms(y: float, eta: float, log_dispersion: float, d: NDArray) -> None:
+    """Negative binomial log probability in d[0] and its derivatives.
+
+    By eta: d[1], negative second d[3]; by log dispersion: d[2], negative second d[5].  The mixed second derivative
+    has expectation 0 and is left out.
+    """
+    h = math.exp(-log_dispersion)
+    mu = math.exp(min(eta, 700.0))
+    total = h + mu
+    d[0] = log_gamma(y + h) - log_gamma(h) - log_gamma(y + 1.0) + y * eta
+    d[0] += h * math.log(h) - (y + h) * math.log(total)
+    d[1] = h * (y - mu) / total
+    d[3] = h * mu * (h + y) / (total * total)
+    first = digamma(y + h) - digamma(h) + math.log(h) + 1.0 - math.log(total) - (y + h) / total
+    second = trigamma(y + h) - trigamma(h) + 1.0 / h - 2.0 / total + (y + h) / (total * total)
+    d[2] = -h * first
+    d[5] = -h * h * second - h * first
+
+
+@kernel
+def newton_value(
+    plan: Plan, store: NDArray, row: NDArray, theta: NDArray, tau: NDArray, scratch: NDArray
+) -> float:
+    """Log posterior density of the parameters theta given everything else, without derivatives."""
+    size = row[NEWTON_SIZE]
+    family = row[NEWTON_FAMILY]
+    value = log_prior(plan, store, row, theta, scratch)
+    if value == -math.inf:
+        return value
+    if family != NEWTON_COUNT:
+        thresholds(theta, size, row[NEWTON_EXTRAS], tau)
+    last = row[NEWTON_EXTRAS] + 1
+    for i in range(row[NEWTON_UNITS]):
+        code = store[row[NEWTON_CODE] + i]
+        if code < 0.0:
+            continue
+        eta = store[row[NEWTON_OFFSET] + i]
+        for j in range(size):
+            eta += theta[j] * store[plan.index[row[NEWTON_COLUMNS] + j] + i]
+        if family == NEWTON_COUNT:
+            h = math.exp(-theta[size])
+            value += log_gamma(code + h) - log_gamma(h) - log_gamma(code + 1.0) + code * eta
+            value += h * math.log(h) - (code + h) * math.log(h + math.exp(min(eta, 700.0)))
+            continue
+        sd = store[row[NEWTON_SD] + i] if row[NEWTON_SD] >= 0 else 1.0
+        c = int(code)
+        upper = (tau[c] - eta) / sd if c < last else math.inf
+        lower = (tau[c - 1] - eta) / sd if c > 0 else -math.inf
+        if family == NEWTON_LOGIT:
+            above = -log1p_exp(-upper) if c < last else 0.0
+            below = -log1p_exp(lower) if c > 0 else 0.0
+            value += above + below
+            if 0 < c < last:
+                value += math.log(-math.expm1(min(lower - upper, -1e-300)))
+        else:
+            value += log_normal_interval(lower, upper)
+    return value
+
+
+@kernel
+def thresholds(theta: NDArray, size: int, extras: int, tau: NDArray) -> None:
+    """Thresholds 0, tau_2, ... from the logarithms of their distances."""
+    tau[0] = 0.0
+    for k in range(extras):
+        tau[k + 1] = tau[k] + math.exp(theta[size + k])
+
+
+@kernel
+def log_prior(plan: Plan, store: NDArray, row: NDArray, theta: NDArray, scratch: NDArray) -> float:
+    """Normal priors of coefficients, inverse Wishart of L L'; thresholds flat; normal prior of the log dispersion.
+
+    Minus infinity where a diagonal element of a Cholesky factor is not positive.
+    """
+    size = row[NEWTON_SIZE]
+    prior = row[NEWTON_PRIOR]
+    value = 0.0
+    for j in range(size):
+        distance = theta[j] - store[prior + size + j]
+        value -= 0.5 * store[prior + j] * distance * distance
+    groups = row[NEWTON_GROUPS]
+    for k in range(plan.index[groups]):
+        first = plan.index[groups + 1 + 3 * k]
+        p = plan.index[groups + 2 + 3 * k]
+        df = plan.index[groups + 3 + 3 * k]
+        factor = theta[first : first + packed(p, 0)]
+        for i in range(p):
+            if not factor[packed(i, i)] > 0.0:
+                return -math.inf
+        value += log_prior_factor(store[df], store[df + 1], p, factor, scratch)
+    for k in range(row[NEWTON_EXTRAS]):
+        if row[NEWTON_FAMILY] == NEWTON_COUNT:
+            value -= 0.5 * theta[size] * theta[size] / store[prior + 2 * size]
+        else:
+            value += theta[size + k]
+    return value
+
+
+@kernel
+def prior_derivatives(
+    plan: Plan, store: NDArray, row: NDArray, theta: NDArray, g: NDArray, h: NDArray
+) -> None:
+    """What the priors of coefficients add; of Cholesky factors the powers of the diagonal only, which will do."""
+    size = row[NEWTON_SIZE]
+    for a in range(size):
+        precision = store[row[NEWTON_PRIOR] + a]
+        g[a] -= precision * (theta[a] - store[row[NEWTON_PRIOR] + size + a])
+        h[a, a] += precision
+    groups = row[NEWTON_GROUPS]
+    for k in range(plan.index[groups]):
+        first = plan.index[groups + 1 + 3 * k]
+        p = plan.index[groups + 2 + 3 * k]
+        df = store[plan.index[groups + 3 + 3 * k]]
+        for i in range(p):
+            a = first + packed(i, i)
+            power = p - i - (df + p + 1.0)
+            element = max(theta[a], 0.05)
+            g[a] += power / element
+            h[a, a] += max(power, 0.0) / (element * element)
+
+
+@kernel
+def newton_derivatives(
+    plan: Plan,
+    store: NDArray,
+    row: NDArray,
+    theta: NDArray,
+    g: NDArray,
+    h: NDArray,
+    d: NDArray,
+    tau: NDArray,
+    x: NDArray,
+) -> None:
+    """Gradient g and negative second derivatives h (lower triangle) of the log posterior density at theta.
+
+    `d`, `tau`, `x`: scratch for a unit's derivatives, the thresholds and a unit's columns.
+    """
+    size = row[NEWTON_SIZE]
+    extras = row[NEWTON_EXTRAS]
+    m = size + extras
+    family = row[NEWTON_FAMILY]
+    for a in range(m):
+        g[a] = 0.0
+        for b in range(a + 1):
+            h[a, b] = 0.0
+    if family != NEWTON_COUNT:
+        thresholds(theta, size, extras, tau)
+    for i in range(row[NEWTON_UNITS]):
+        code = store[row[NEWTON_CODE] + i]
+        if code < 0.0:
+            continue
+        eta = store[row[NEWTON_OFFSET] + i]
+        for j in range(size):
+            x[j] = store[plan.index[row[NEWTON_COLUMNS] + j] + i]
+            eta += theta[j] * x[j]
+        if family == NEWTON_COUNT:
+            count_terms(code, eta, theta[size], d)
+            slope = d[1]
+            curve = d[3]
+            g[size] += d[2]
+            h[size, size] += d[5]
+        else:
+            sd = store[row[NEWTON_SD] + i] if row[NEWTON_SD] >= 0 else 1.0
+            c = int(code)
+            upper = (tau[c] - eta) / sd if c <= extras else math.inf
+            lower = (tau[c - 1] - eta) / sd if c > 0 else -math.inf
+            if family == NEWTON_LOGIT:
+                logit_interval(lower, upper, d)
+            else:
+                probit_interval(lower, upper, d)
+            slope = -(d[1] + d[2]) / sd
+            curve = -(d[3] + 2.0 * d[4] + d[5]) / (sd * sd)
+            add_thresholds(row, x, c, sd, d, g, h)
+        for a in range(size):
+            g[a] += slope * x[a]
+            for b in range(a + 1):
+                h[a, b] += curve * x[a] * x[b]
+    if family == NEWTON_COUNT:
+        if extras > 0:
+            variance = store[row[NEWTON_PRIOR] + 2 * size]
+            g[size] -= theta[size] / variance
+            h[size, size] = max(h[size, size], 0.0) + 1.0 / variance
+    else:
+        to_log_distances(theta, size, extras, g, h)
+    prior_derivatives(plan, store, row, theta, g, h)
+
+
+@kernel
+def add_thresholds(row: NDArray, x: NDArray, c: int, sd: float, d: NDArray, g: NDArray, h: NDArray) -> None:
+    """What a unit of category c adds to the derivatives by its free thresholds."""
+    size = row[NEWTON_SIZE]
+    up = c - 1  # place of the upper threshold among the free ones, and of the lower one
+    low = c - 2
+    square = sd * sd
+    if 0 <= up < row[NEWTON_EXTRAS]:
+        g[size + up] += d[1] / sd
+        h[size + up, size + up] -= d[3] / square
+        mixed = (d[3] + d[4]) / square
+        for a in range(size):
+            h[size + up, a] += mixed * x[a]
+        if low >= 0:
+            h[size + up, size + low] -= d[4] / square
+    if low >= 0:
+        g[size + low] += d[2] / sd
+        h[size + low, size + low] -= d[5] / square
+        mixed = (d[5] + d[4]) / square
+        for a in range(size):
+            h[size + low, a] += mixed * x[a]
+
+
+@kernel
+def to_log_distances(theta: NDArray, size: int, extras: int, g: NDArray, h: NDArray) -> None:
+    """Derivatives by thresholds to those by log distances: tau_k = sum of exp(delta_l), l <= k; adds the Jacobian's.
+
+    The term of second order in the gradient is left out: the result stays positive definite.
+    """
+    m = size + extras
+    for a in range(size, m):  # the lower triangle holds all pairs: sums from the end first over rows ...
+        for b in range(a + 1, m):
+            h[a, b] = h[b, a]
+    for k in range(m - 2, size - 1, -1):
+        g[k] += g[k + 1]
+        for b in range(m):
+            h[k, b] += h[k + 1, b]
+    for k in range(m - 2, size - 1, -1):  # ... then over columns
+        for a in range(size, m):
+            h[a, k] += h[a, k + 1]
+    for k in range(size, m):
+        distance = math.exp(theta[k])
+        g[k] = g[k] * distance + 1.0
+        for b in range(size):
+            h[k, b] *= distance
+        for b in range(size, m):
+            h[k, b] *= distance * math.exp(theta[b])
+
+
+@kernel
+def log_t(z: float, m: int) -> float:
+    """Log density of the proposal at squared distance z from its centre, up to what does not depend on z."""
+    return -0.5 * (FREEDOM + m) * math.log1p(z / FREEDOM)
+
+
+@kernel
+def draw_newton(
+    plan: Plan, store: NDArray, r: int, iteration: int, burn: int, rng: Generator, work: Work
+) -> None:
+    """Propose all parameters of the step at once, and accept or not; the reference point moves in burn-in only."""
+    row = plan.newtons[r]
+    size = row[NEWTON_SIZE]
+    extras = row[NEWTON_EXTRAS]
+    m = size + extras
+    memory = row[NEWTON_MEMORY]
+    reference = store[memory + NEWTON_HEAD : memory + NEWTON_HEAD + m]
+    theta, g, proposal, jump = work.vectors[0], work.vectors[1], work.vectors[2], work.vectors[3]
+    tau, d, centre, x = work.vectors[4], work.vectors[5], work.vectors[6], work.vectors[7]
+    read_parameters(plan, store, row, theta)
+    if iteration == 0:
+        for a in range(m):
+            reference[a] = theta[a]
+    if iteration == burn:
+        store[memory + ACCEPTED] = 0.0
+        store[memory + TRIED] = 0.0
+    newton_derivatives(plan, store, row, reference, g, work.dense[0], d, tau, x)
+    factor = work.dense[1]
+    if math.isnan(cholesky(work.dense[0], factor, m)):
+        for a in range(m):
+            reference[a] = theta[a] if iteration < burn else reference[a]
+        return
+    solve_lower(factor, g, jump, m)
+    solve_upper(factor, jump, jump, m)
+    limit = 1.0
+    for a in range(m):
+        limit = max(limit, abs(jump[a]) / 3.0)
+    for a in range(m):
+        centre[a] = reference[a] + jump[a] / limit
+        jump[a] = rng.standard_normal()
+    stretch = math.sqrt(FREEDOM / (2.0 * rng.standard_gamma(0.5 * FREEDOM)))
+    z_new = 0.0
+    for a in range(m):
+        jump[a] *= stretch
+        z_new += jump[a] * jump[a]
+    solve_upper(factor, jump, jump, m)
+    for a in range(m):
+        proposal[a] = centre[a] + jump[a]
+    z_old = 0.0
+    for b in range(m):  # |L'(theta - centre)|^2
+        s = 0.0
+        for a in range(b, m):
+            s += factor[a, b] * (theta[a] - centre[a])
+        z_old += s * s
+    ratio = newton_value(plan, store, row, proposal, tau, x) - log_t(z_new, m)
+    ratio -= newton_value(plan, store, row, theta, tau, x) - log_t(z_old, m)
+    store[memory + TRIED] += 1.0
+    if math.log(rng.random()) < ratio:
+        store[memory + ACCEPTED] += 1.0
+        for a in range(m):
+            theta[a] = proposal[a]
+        write_parameters(plan, store, row, theta)
+    if iteration < burn:
+        learn(store, memory, reference, theta, centre, m, iteration, burn)
+
+
+@kernel
+def learn(
+    store: NDArray,
+    memory: int,
+    reference: NDArray,
+    theta: NDArray,
+    centre: NDArray,
+    m: int,
+    iteration: int,
+    burn: int,
+) -> None:
+    """Move the reference point: first by its own Newton steps, then to the mean of the draws."""
+    if iteration < SEARCH:
+        for a in range(m):
+            reference[a] = centre[a]
+        return
+    if iteration < burn // 2:
+        store[memory + SEEN] = min(store[memory + SEEN] + 1.0, FORGET)
+    else:
+        store[memory + SEEN] += 1.0
+    for a in range(m):
+        reference[a] += (theta[a] - reference[a]) / (store[memory + SEEN] + 1.0)
+
+
+@kernel
+def read_parameters(plan: Plan, store: NDArray, row: NDArray, theta: NDArray) -> None:
+    """Coefficients, then log distances of thresholds or the log dispersion, from the store."""
+    size = row[NEWTON_SIZE]
+    for j in range(size):
+        theta[j] = store[plan.index[row[NEWTON_VALUES] + j]]
+    extra = row[NEWTON_EXTRA]
+    for k in range(row[NEWTON_EXTRAS]):
+        if row[NEWTON_FAMILY] == NEWTON_COUNT:
+            theta[size] = math.log(store[extra])
+        else:
+            theta[size + k] = math.log(store[extra + k + 1] - store[extra + k])
+
+
+@kernel
+def write_parameters(plan: Plan, store: NDArray, row: NDArray, theta: NDArray) -> None:
+    """The same back into the store."""
+    size = row[NEWTON_SIZE]
+    for j in range(size):
+        store[plan.index[row[NEWTON_VALUES] + j]] = theta[j]
+    extra = row[NEWTON_EXTRA]
+    for k in range(row[NEWTON_EXTRAS]):
+        if row[NEWTON_FAMILY] == NEWTON_COUNT:
+            store[extra] = math.exp(theta[size])
+        else:
+            store[extra + k + 1] = store[extra + k] + math.exp(theta[size + k])
