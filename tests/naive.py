@@ -186,6 +186,7 @@ class Values:
     `data`: name -> values at the variable's level.  `means`: (name, level).  `grand`, `responses`: name.
     `parameters`: coefficients and variances by name.  `effects`, `matrices`: (equation, level), shape (terms, units)
     and (terms, terms) in the order of RandomEffects.terms.  `slopes`, `residuals`: (name, part).
+    `working`: per equation of a categorical or count outcome its response and the precision of each unit.
     `active`: per equation which units count.  `raw`: equations whose predictors are not centred at grand means.
     """
 
@@ -201,6 +202,7 @@ class Values:
         self.slopes: dict = {}
         self.residuals: dict = {}
         self.active: dict = {}
+        self.working: dict = {}
         self.raw: set = set()
 
     # -------------------------------------------------------------- expressions
@@ -232,6 +234,7 @@ class Values:
             "abs": lambda: np.abs(x[0]),
             "min": lambda: np.minimum.reduce(x),
             "max": lambda: np.maximum.reduce(x),
+            "==": lambda: (x[0] == x[1]).astype(float),
         }[e.operator]()
 
     def reference(self, e, level: int, raw: bool) -> Array:
@@ -281,6 +284,10 @@ class Values:
         total = 0.0
         for k, equation in enumerate(self.model.equations):
             on = self.active[k]
+            if k in self.working:
+                response, precision = self.working[k]
+                total -= 0.5 * float(np.sum((precision * (response - self.fitted(k)) ** 2)[on]))
+                continue
             variance = self.coefficient(equation.residual)
             total += log_normal(self.data[equation.outcome][on], self.fitted(k)[on], variance)
         return total

@@ -246,7 +246,7 @@ NEWTON_PRIOR = 8  # store: precisions, then means of coefficients, then prior va
 NEWTON_EXTRA = 9  # store: thresholds (the first is 0) or dispersion
 NEWTON_EXTRAS = 10  # free ones of these
 NEWTON_MEMORY = 11  # store: see mlbayes.engine.steps.newton
-NEWTON_GROUPS = 12  # index: number of Cholesky factors, then of each: first coefficient, size, prior in the store
+NEWTON_GROUPS = 12  # index: number of Cholesky factors; of each: first coefficient, size, prior in the store
 NEWTON_FIELDS = 13
 NEWTON_PROBIT, NEWTON_LOGIT, NEWTON_COUNT = range(3)
 

@@ -35,12 +35,15 @@ RUNS = [
     TWO + "FIXED: z; MODEL: y ~ 1@l1 (exp(-rate*z))@l2 | (exp(-rate*z)); PARAMETERS: rate ~ truncate(0, 9);",
     "MODEL: y ~ z@l1; m ~ x@l2; y ~~ m; PARAMETERS: l2 = exp(l1);",
     TWO + "RANDOMEFFECT: u = y | 1 [pupil]; MODEL: y ~ z; m ~ z;",
-]
-REFUSED = [
     "ORDINAL: b; MODEL: b ~ z;",
+    "ORDINAL: o; MODEL: y ~ x o; o ~ x;",
+    TWO + "ORDINAL: o; MODEL: logit(o) ~ z | z;",
+    TWO + "ORDINAL: o; MODEL: y ~ x o;",
     "NOMINAL: g; MODEL: g ~ z;",
     "COUNT: c; MODEL: c ~ z;",
-    "ORDINAL: b; MODEL: logit(b) ~ z;",
+    "ORDINAL: b o; MODEL: b ~ z; o ~ z; b ~~ o;",
+]
+REFUSED = [
     "MODEL: yjt(y) ~ z;",
     "MODEL: y ~ z; var(y) ~ z;",
     "MODEL: y ~ z; m ~ z; w ~ z; y ~~ m; y@v1; w@v1;",
@@ -53,7 +56,6 @@ REFUSED = [
     "WEIGHT: o; MODEL: y ~ z;",
     "FCS: y x z;",
     "BYGROUP: b; MODEL: y ~ z;",
-    "ORDINAL: o; MODEL: y ~ x o;",
 ]
 
 

@@ -38,9 +38,12 @@ def values_of(planned, store: np.ndarray) -> naive.Values:
             values.parameters[atom.name] = float(read(atom)[0])
     for k, r in enumerate(planned.regressions.outcomes):
         residual = r.equation.residual
-        if model.parameters[residual].fixed is None:
+        if residual is not None and model.parameters[residual].fixed is None:
             values.parameters[residual] = 1.0 / store[r.precision]
         values.active[k] = r.active
+        if not r.normal:
+            precision = np.ones(r.active.size) if r.root is None else read(r.root) ** 2
+            values.working[k] = (read(r.left), precision)
         if r.recentring.raw:
             values.raw.add(k)
         for group, factor in zip(r.equation.random, r.factors, strict=True):
@@ -148,7 +151,7 @@ def cell_symbol(planned, store, current, n):
 
 @pytest.mark.parametrize("name", having(p.STEP_RESPONSES))
 def test_responses_target_the_joint_density(name):
-    """Means of latent responses, and evidence for the second code of each missing category."""
+    """Means of latent responses, and evidence for the codes of each missing category."""
     planned = PLANS[name]
     for number in steps_of(planned, p.STEP_RESPONSES):
         running = Running.start(planned, sweeps=3)
@@ -169,8 +172,9 @@ def test_responses_target_the_joint_density(name):
                 changed[unit] = code
                 values.data = {**values.data, symbol.name: changed}
                 log_density.append(values.log_outcomes())
-            evidence = store[row[p.RESPONSE_EVIDENCE] + k]
-            np.testing.assert_allclose(evidence, log_density[1] - log_density[0], rtol=1e-7, atol=1e-8)
+            cells = row[p.RESPONSE_CELL_COUNT]
+            places = row[p.RESPONSE_EVIDENCE] + k + cells * np.arange(len(variable.codes))
+            np.testing.assert_allclose(np.diff(store[places]), np.diff(log_density), rtol=1e-7, atol=1e-8)
         assert planned.plan.index[row[p.RESPONSE_CELLS] :][: row[p.RESPONSE_CELL_COUNT]].tolist() == (
             np.flatnonzero(variable.missing).tolist()
         )
