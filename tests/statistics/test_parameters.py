@@ -5,7 +5,8 @@ from __future__ import annotations
 import naive
 import numpy as np
 import pytest
-from rates import critical
+from rates import ALPHA, critical
+from scipy import stats
 from toys import Running, generator, plan_of
 
 from mlbayes.plan import plan as p
@@ -79,3 +80,15 @@ def test_rate_of_decay(bounds):
     columns = [np.column_stack([np.ones(80), np.exp(-rate * t)]) for rate in grid]
     exact = np.array([log_marginal(y, np.zeros(80), x) for x in columns])
     agree(draws(planned, "rate"), grid, exact)
+
+
+def test_an_equation_without_free_coefficients():
+    """Its residual variance has the posterior IG(n/2 - 1, SSE/2), and is drawn."""
+    rng = generator(23)
+    x = rng.normal(size=50)
+    y = 1.0 + 2.0 * x + rng.normal(size=50)
+    planned = plan_of("DATA: a.dat; FIXED: x; MODEL: y ~ 1@1 x@2;", {"x": x, "y": y})
+    kept = Running.start(planned, seed=60).sweeps(KEPT)
+    variances = kept[:, planned.layout.equations[0].variance]
+    squares = float(((y - 1.0 - 2.0 * x) ** 2).sum())
+    assert stats.kstest(variances, stats.invgamma(24.0, scale=0.5 * squares).cdf).pvalue > ALPHA
