@@ -109,7 +109,34 @@ MODELS = {
 }  # fmt: skip
 
 
+FACTORS = "f -> y x; h -> z m@l; f ~~ h;"
+
+# Residual covariance matrices and loadings, which the naive joint density (tests/naive.py) does not know.
+COVARIANCE_MODELS = {
+    "factors": (HEAD + f"LATENT: f h; MODEL: {FACTORS}", holes2("y", "x")),
+    "factors, priors": (
+        HEAD + f"LATENT: f h; OPTIONS: prior1; MODEL: {FACTORS} PARAMETERS: l ~ normal(1, .25);",
+        holes2("y", "z"),
+    ),
+    "factors, separate priors": (
+        HEAD + f"LATENT: f h; OPTIONS: use_phantom prior1; MODEL: {FACTORS} PARAMETERS: l ~ truncate(-9, 9);",
+        holes2("y"),
+    ),
+    "three outcomes": (HEAD + "MODEL: { y m z } ~ x; y m z ~~ y m z;", holes2("y", "m", "x")),
+    "two outcomes, clusters": (TWO + "MODEL: { y m } ~ x; y ~~ m;", holes2("y", "m")),
+    "latent coefficients": (TWO + "LATENT: g = u s; MODEL: y ~ 1@u x@s; u ~~ s;", holes2("y")),
+    "latent coefficients, separate priors": (
+        TWO + "LATENT: g = u s; OPTIONS: use_phantom; MODEL: y ~ 1@u x@s; u ~~ s;",
+        holes2("x"),
+    ),
+    "latent coefficients, fixed elements": (
+        TWO + "LATENT: g = u s; MODEL: y ~ 1@u x@s; u ~~ s@.3; u@.5;",
+        holes2("y"),
+    ),
+}  # fmt: skip
+
+
 def made(name: str) -> PlannedModel:
     """The plan of a model."""
-    text, columns = MODELS[name]
+    text, columns = {**MODELS, **COVARIANCE_MODELS}[name]
     return plan_of(text, columns())
