@@ -39,16 +39,6 @@ DISPERSION = log_normal(10.0)  # prior of the dispersion of counts
 BOUND = critical(39)  # Monte Carlo errors by batch means have 39 degrees of freedom
 
 
-def run(text: str, columns: Columns, burn: int, draws: int) -> Fit:
-    """Run a script; skip the test as long as its model is refused as one that cannot be run yet."""
-    try:
-        return fit(text, columns, burn=burn, draws=draws)
-    except ProblemError as error:
-        if all(problem.kind is ProblemKind.UNSUPPORTED for problem in error.problems):
-            pytest.skip(str(error))
-        raise
-
-
 def drawn(found: Fit) -> dict[str, np.ndarray]:
     """Draws after burn-in of all parameters of the only equation, by the names of `exact_families`."""
     equation, (draws,), burn = found.planned.model.equations[0], found.draws.equations, found.draws.burn
@@ -194,6 +184,9 @@ CASES = {
 }
 
 
+WAITING = {"Yeo-Johnson"}  # skipped as long as they are refused as what cannot be run yet
+
+
 def agree(draws: dict[str, np.ndarray], exact: Posterior, precision: float) -> None:
     """Means and mean squared deviations agree within Monte Carlo error.
 
@@ -219,7 +212,12 @@ def agree(draws: dict[str, np.ndarray], exact: Posterior, precision: float) -> N
 
 def compare(name: str, burn: int, draws: int, points: int, precision: float) -> None:
     case = CASES[name]()
-    found = run(case.script, case.columns, burn, draws)
+    try:
+        found = fit(case.script, case.columns, burn, draws)
+    except ProblemError as error:
+        if name in WAITING and all(problem.kind is ProblemKind.UNSUPPORTED for problem in error.problems):
+            pytest.skip(str(error))
+        raise
     exact = case.exact(points)
     assert exact.effective > 0.5 * points
     agree(drawn(found), exact, precision)
@@ -281,10 +279,11 @@ LARGE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LARGE)
 def test_maximum_likelihood(name):
     text, columns, model = LARGE[name]()
-    draws = drawn(run(text, columns, burn=300, draws=2000))
+    draws = drawn(fit(text, columns, burn=300, draws=2000))
     assert set(draws) == set(model.names)
     for name, estimate, se in zip(model.names, *model.maximum_likelihood(), strict=True):
         own = draws[name]
