@@ -11,8 +11,8 @@ from mlbayes.plan.affine import AffineBlock
 from mlbayes.plan.builder import PlanBuilder
 from mlbayes.plan.cells import CellStep
 from mlbayes.plan.polynomial import Atom, Polynomial
-from mlbayes.plan.regressions import Regressions, ResidualCovariance
-from mlbayes.plan.symbols import Symbols, unsupported
+from mlbayes.plan.regressions import OutcomeRegression, Regressions, ResidualCovariance
+from mlbayes.plan.symbols import Symbols, placed, unsupported
 from mlbayes.plan.unknowns import Coupling, Residual
 
 
@@ -59,6 +59,8 @@ def outcome_residuals(
     chosen, excluded = set(atoms), without or set()
     composites = {r.number: r.composite() for r in choice.regressions.outcomes if r.number not in excluded}
     wanted = {number for number, composite in composites.items() if composite.atoms() & chosen}
+    for number in sorted(wanted):
+        _refuse_unknown_predictors(choice.regressions.outcomes[number], chosen)
     touched = [c for c in choice.regressions.covariances if wanted & set(c.members)]
     wanted |= {number for c in touched for number in c.members}
     numbers = sorted(wanted)
@@ -70,6 +72,16 @@ def outcome_residuals(
         for r in (outcomes[number] for number in numbers)
     ]
     return residuals, couplings(touched, numbers, first)
+
+
+def _refuse_unknown_predictors(r: OutcomeRegression, unknown: set[Atom]) -> None:
+    """Given its responses, a nominal outcome is linear in what enters one category alone, but in nothing else."""
+    if r.planned.category is not None and r.predictor(True).atoms() & unknown:
+        with placed(r.equation.span):
+            raise unsupported(
+                f"predictors of the nominal outcome '{r.equation.outcome}' that are missing or latent cannot be"
+                " drawn yet"
+            )
 
 
 def couplings(

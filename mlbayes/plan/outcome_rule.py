@@ -34,8 +34,8 @@ from mlbayes.plan.regressions import (
     ResidualCovariance,
     inverse_gamma_arguments,
 )
-from mlbayes.plan.responses import plan_outcome_response, standardised
-from mlbayes.plan.symbols import unsupported
+from mlbayes.plan.responses import plan_category_response, plan_outcome_response, standardised
+from mlbayes.plan.symbols import placed, unsupported
 from mlbayes.plan.unknowns import Coupling, EffectGroup, Residual, TopUnknown, Unknown
 
 SEPARATE = {
@@ -147,6 +147,15 @@ def plan_outcomes(choice: Choice, component: list[OutcomeRegression]) -> None:
     for atom in parts.moving:
         block = next((b for b in blocks if b.can_move(atom)), None)
         (alone if block is None else block.moving).append(atom)
+    nominal = [r for r in component if r.planned.category is not None]
+    if len({r.planned.source for r in nominal}) < len(nominal):
+        name = nominal[0].equation.outcome
+        with placed(nominal[0].equation.span):
+            raise unsupported(
+                f"what several categories of the nominal outcome '{name}' share cannot be drawn yet"
+            )
+    for r in nominal:
+        plan_category_response(choice, r)
     for block in blocks:
         block.only = len(blocks) == 1 and not alone
         block.write()

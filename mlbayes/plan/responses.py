@@ -82,6 +82,21 @@ def standardised(effect: Atom) -> Atom:
 
 def plan_outcome_response(choice: Choice, r: OutcomeRegression, groups: Sequence[EffectGroup]) -> None:
     """The steps of an outcome; `groups`: its random effects, which blocks before it draw."""
+    response = _outcome_response(choice, r)
+    response.groups = _free_groups(choice, r, groups)
+    ResponseSteps(choice, response).write()
+
+
+def plan_category_response(choice: Choice, r: OutcomeRegression) -> None:
+    """The working responses of a category of a nominal outcome, right before the blocks that use them.
+
+    Their distribution depends on the linear predictors of the other categories, which have moved since the last
+    sweep: coefficients drawn given responses of then would be drawn given the wrong ones.
+    """
+    ResponseSteps(choice, _outcome_response(choice, r)).write_responses()
+
+
+def _outcome_response(choice: Choice, r: OutcomeRegression) -> Response:
     variable = choice.model.variables[r.equation.outcome]
     kind = _kind(r, len(variable.codes))
     own, pairs = _own_residuals(choice, r)
@@ -99,7 +114,6 @@ def plan_outcome_response(choice: Choice, r: OutcomeRegression, groups: Sequence
         r.active,
         r.dispersion if kind == p.RESPONSE_COUNT else r.cuts,
         _free_coefficients(choice, r, predictor),
-        groups=_free_groups(choice, r, groups),
         terms=r.terms,
     )
     if r.planned.category is not None:
@@ -107,7 +121,7 @@ def plan_outcome_response(choice: Choice, r: OutcomeRegression, groups: Sequence
         response.category = labels.index(float(r.planned.category))
         response.shift = _log_sum_of_others(choice, r)
         response.cuts = choice.builder.vector([0.0])
-    ResponseSteps(choice, response).write()
+    return response
 
 
 def plan_predictor_response(choice: Choice, part: PredictorRegression, others: Sequence[Residual]) -> None:
@@ -242,13 +256,21 @@ class ResponseSteps:
         self.codes = self._codes()
 
     def write(self) -> None:
-        """Append all steps."""
+        """Append all steps; those of a category leave its responses to `write_responses`."""
         self._find_others()
         mean, sd = self._distribution()
         newton = self._newton(mean, sd)
         cells, evidence = self._evidence()
-        self._responses(mean, sd, cells, evidence)
-        self._words(newton, cells is not None)
+        own = self.response.category is None
+        if own:
+            self._responses(mean, sd, cells, evidence)
+        self._words(newton, cells is not None, own)
+
+    def write_responses(self) -> None:
+        """Append the draw of the responses alone."""
+        mean, sd = self._distribution()
+        self._responses(mean, sd, None, -1)
+        self._words(False, False, True)
 
     def _codes(self) -> int:
         """Offset of the places of the categories: -1 for units that the equation leaves out."""
@@ -513,7 +535,7 @@ class ResponseSteps:
         ]
         builder.step(p.STEP_RESPONSES, builder.add("responses", row))
 
-    def _words(self, newton: bool, categories: bool) -> None:
+    def _words(self, newton: bool, categories: bool, responses: bool) -> None:
         response = self.response
         what, how = [], []
         if newton:
@@ -530,15 +552,23 @@ class ResponseSteps:
         if categories:
             what.append("missing categories")
             how.append("categories with the response integrated out")
-        what.append("responses")
-        how.append(HOW[response.kind])
+        if responses:
+            what.append("responses")
+            how.append(HOW[response.kind])
+        if not what:
+            return
+        why = "a probit model is linear in its latent response"
+        if newton:
+            why = (
+                "given its response the variable is drawn like a normal one; parameters depend too strongly on"
+                " responses to be drawn given them alone"
+            )
+        elif response.category is not None:
+            why = "they depend on the coefficients of the other categories, which have just been drawn"
         self.choice.steps.append(
             PlannedStep(
                 f"{response.title}: {', '.join(what)}",
                 "; ".join(how),
-                "given its response the variable is drawn like a normal one; parameters depend too strongly on"
-                " responses to be drawn given them alone"
-                if newton
-                else "a probit model is linear in its latent response",
+                why,
             )
         )

@@ -44,6 +44,9 @@ RUNS = [
     "ORDINAL: b o; MODEL: b ~ z; o ~ z; b ~~ o;",
 ]
 REFUSED = [
+    "NOMINAL: g; MODEL: g ~ x;",
+    "NOMINAL: g; MODEL: g ~ z@l1;",
+    "LATENT: f; NOMINAL: g; MODEL: f -> y z m; g ~ f;",
     "MODEL: yjt(y) ~ z;",
     "MODEL: y ~ z; var(y) ~ z;",
     "MODEL: y ~ z; m ~ z; w ~ z; y ~~ m; y@v1; w@v1;",
