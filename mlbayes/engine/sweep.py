@@ -16,6 +16,7 @@ from mlbayes.engine.steps.newton import draw_newton
 from mlbayes.engine.steps.parameters import draw_parameter
 from mlbayes.engine.steps.residual_covariances import draw_wishart
 from mlbayes.engine.steps.responses import draw_responses
+from mlbayes.engine.steps.scale import draw_scale
 from mlbayes.engine.steps.separate import draw_separate
 from mlbayes.engine.steps.variances import draw_variance
 from mlbayes.engine.substitution import draw_down, draw_top
@@ -35,6 +36,7 @@ from mlbayes.plan.plan import (
     STEP_PROGRAM,
     STEP_QUANTILES,
     STEP_RESPONSES,
+    STEP_SCALE,
     STEP_SEPARATE,
     STEP_VARIANCE,
     STEP_WISHART,
@@ -95,6 +97,8 @@ def run_step(
         draw_parameter(plan, store, a, iteration, burn, rng, work)
     elif code == STEP_NEWTON:
         draw_newton(plan, store, a, iteration, burn, rng, work)
+    elif code == STEP_SCALE:
+        draw_scale(plan, store, a, iteration, burn, rng, work)
     return True
 
 

@@ -20,7 +20,12 @@ def make_work(plan: Plan) -> Work:
         gathered = max(gathered, int(groups.sum()))
         count = block[p.BLOCK_ENTRIES_END] - block[p.BLOCK_ENTRIES] + (groups * (groups + 1) // 2).sum()
         entries = max(entries, int(count))
-    unknowns = [6, *plan.blocks[:, p.BLOCK_UNKNOWNS], *plan.collapsed[:, p.COLLAPSED_SIZE]]
+    unknowns = [
+        6,
+        *plan.scale_items[:, p.ITEM_CATEGORIES],
+        *plan.blocks[:, p.BLOCK_UNKNOWNS],
+        *plan.collapsed[:, p.COLLAPSED_SIZE],
+    ]
     unknowns += [*(plan.newtons[:, p.NEWTON_SIZE] + plan.newtons[:, p.NEWTON_EXTRAS])]
     largest = int(max(sizes))
     dense = max(int(max(unknowns)), entries, largest * (largest + 1) // 2)

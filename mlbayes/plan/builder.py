@@ -146,6 +146,8 @@ class PlanBuilder:
             "collapsed": p.COLLAPSED_FIELDS,
             "responses": p.RESPONSE_FIELDS,
             "newtons": p.NEWTON_FIELDS,
+            "scales": p.SCALE_FIELDS,
+            "scale_items": p.ITEM_FIELDS,
             "cells": p.CELL_FIELDS,
             "cell_equations": p.CELL_EQUATION_FIELDS,
             "parameters": p.PARAMETER_FIELDS,

@@ -46,6 +46,9 @@ class Choice:
     steps: list[PlannedStep] = field(default_factory=list)
     acceptances: list[tuple[str, str, float, int]] = field(default_factory=list)
     blocks: list[AffineBlock] = field(default_factory=list)
+    codes: dict[int, int] = field(
+        default_factory=dict
+    )  # by categorical equation: offset of its categories' places
 
 
 def outcome_residuals(

@@ -35,6 +35,7 @@ from mlbayes.plan.regressions import (
     inverse_gamma_arguments,
 )
 from mlbayes.plan.responses import plan_category_response, plan_outcome_response, standardised
+from mlbayes.plan.scale_moves import scale_moves, write_scale_move
 from mlbayes.plan.symbols import placed, unsupported
 from mlbayes.plan.unknowns import Coupling, EffectGroup, Residual, TopUnknown, Unknown
 
@@ -161,6 +162,8 @@ def plan_outcomes(choice: Choice, component: list[OutcomeRegression]) -> None:
         block.write()
     for atom in alone:
         _plan_parameter(choice, parts, atom)
+    for move in scale_moves(choice, parts):
+        write_scale_move(choice, move)
     for r in component:
         if not r.normal:
             plan_outcome_response(choice, r, [g for g in parts.groups if g.atoms[0].name == str(r.number)])

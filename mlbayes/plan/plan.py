@@ -205,7 +205,8 @@ STEP_FIELDS = 8
     STEP_QUANTILES,  # target (one for each share), vector, units, store: first of QUANTILE_SHARES shares
     STEP_PARAMETER,  # slice sampling of one parameter: row of `parameters`
     STEP_NEWTON,  # row of `newtons`
-) = range(18)
+    STEP_SCALE,  # scale of a latent variable: row of `scales`
+) = range(19)
 
 QUANTILE_SHARES = 3
 
@@ -257,6 +258,37 @@ def newton_memory_size(parameters: int) -> int:
     """Numbers that such a step keeps in the store."""
     return NEWTON_HEAD + parameters
 
+
+# ---- scale of a latent variable with everything that makes up for it
+SCALE_VALUES = 0  # store: its values
+SCALE_UNITS = 1
+SCALE_DOWN = (
+    2  # index: number of coefficients divided by the scale, then for each its place and that of its prior
+)
+SCALE_UP = 3  # index: the same of coefficients multiplied with it
+SCALE_PRECISION = 4  # store: residual precision, or (packed) that of the covariance matrix it belongs to
+SCALE_FACTOR = 5  # store: packed Cholesky factor of that matrix, -1: a single variance
+SCALE_PARTS = (
+    6  # store: its standard deviations where these have priors of their own, -1: an inverse Wishart prior
+)
+SCALE_SIZE = 7  # of the matrix
+SCALE_ROW = 8  # of the latent variable in it
+SCALE_PRIOR = 9  # store: (a, b) of the inverse gamma prior or (df, scale) of the inverse Wishart
+SCALE_FIRST = 10  # rows of `scale_items`
+SCALE_LAST = 11
+SCALE_WIDTH = 12  # store: width of the slice on the log scale, then mean size of its moves
+SCALE_FIELDS = 13
+
+# ---- an equation whose linear predictor changes with the scale: rest + scale * part
+ITEM_FAMILY = 0  # NEWTON_..., or ITEM_NORMAL
+ITEM_UNITS = 1
+ITEM_REST = 2  # store: the rest; of a normal outcome the residual without the part
+ITEM_PART = 3
+ITEM_CODE = 4  # store: as RESPONSE_CODE; of a normal outcome its precision
+ITEM_CUTS = 5
+ITEM_CATEGORIES = 6
+ITEM_FIELDS = 7
+ITEM_NORMAL = -1
 
 # ---- Metropolis steps on cells: a set of cells, the residuals they enter
 CELL_SET = 0  # set of the cells (parents unused)
@@ -328,6 +360,8 @@ class Plan(NamedTuple):
     collapsed: Integers
     responses: Integers
     newtons: Integers
+    scales: Integers
+    scale_items: Integers
     cells: Integers
     cell_equations: Integers
     parameters: Integers

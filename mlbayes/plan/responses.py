@@ -15,7 +15,7 @@ import numpy as np
 from mlbayes.model.model import Distribution
 from mlbayes.plan import plan as p
 from mlbayes.plan.builder import UnitSet
-from mlbayes.plan.categories import category_labels, category_places
+from mlbayes.plan.categories import UNKNOWN, category_labels, category_places
 from mlbayes.plan.choice import Choice, PlannedStep, outcome_residuals
 from mlbayes.plan.collapse import parameters_of, top_unknown
 from mlbayes.plan.dependents import cell_set, dependents
@@ -52,8 +52,9 @@ class Response:
     precision; `predictor`: its linear predictor; `own`: residuals in which the response is what is explained, with
     their couplings; `cuts`: offset of thresholds or dispersion; `free`: coefficients that can be drawn with the
     response integrated out; `shift`: what the linear predictor is compared with (log sum of the other categories);
-    `category`: place of the category of a nominal outcome that the response is of.  `others`: residuals in which the
-    response is a predictor.  `groups`: random effects whose covariance matrix is free; `terms`: what they multiply.
+    `category`: code of a nominal outcome that the response is of; `codes`: offset of places.  `others`: residuals
+    in which the response is a predictor.  `groups`: random effects whose covariance matrix is free; `terms`: what
+    they multiply.
     """
 
     kind: int
@@ -70,6 +71,7 @@ class Response:
     free: list[TopUnknown]
     shift: Polynomial | None = None
     category: int | None = None
+    codes: int = -1
     others: list[Residual] = field(default_factory=list)
     groups: list[EffectGroup] = field(default_factory=list)
     terms: list[Polynomial] = field(default_factory=list)
@@ -116,9 +118,9 @@ def _outcome_response(choice: Choice, r: OutcomeRegression) -> Response:
         _free_coefficients(choice, r, predictor),
         terms=r.terms,
     )
+    response.codes = response_codes(choice, r)
     if r.planned.category is not None:
-        labels = category_labels(variable)
-        response.category = labels.index(float(r.planned.category))
+        response.category = r.planned.category
         response.shift = _log_sum_of_others(choice, r)
         response.cuts = choice.builder.vector([0.0])
     return response
@@ -147,6 +149,7 @@ def plan_predictor_response(choice: Choice, part: PredictorRegression, others: S
         part.cuts,
         free,
         others=used,
+        codes=choice.builder.vector(np.maximum(category_places(variable), 0.0)),
     )
     ResponseSteps(choice, response).write()
 
@@ -242,6 +245,26 @@ def _log_sum_of_others(choice: Choice, r: OutcomeRegression) -> Polynomial:
     return Polynomial.of(atom)
 
 
+def response_family(r: OutcomeRegression, categories: int) -> int:
+    """NEWTON_... of an outcome."""
+    return FAMILIES[_kind(r, categories)]
+
+
+def response_codes(choice: Choice, r: OutcomeRegression) -> int:
+    """Offset of the places of an outcome's categories, current ones where they are missing and drawn."""
+    if r.number not in choice.codes:
+        variable = choice.model.variables[r.equation.outcome]
+        places = category_places(variable)
+        if r.planned.category is not None:
+            wanted = category_labels(variable).index(float(r.planned.category))
+            places = np.where(places < 0, places, places == wanted)
+        elif _kind(r, len(variable.codes)) == p.RESPONSE_BINARY:
+            places = np.minimum(places, 1.0)
+        places = np.where(r.active, np.maximum(places, 0.0), UNKNOWN)
+        choice.codes[r.number] = choice.builder.vector(places)
+    return choice.codes[r.number]
+
+
 class ResponseSteps:
     """Writes the steps of one response."""
 
@@ -253,7 +276,7 @@ class ResponseSteps:
         self.variable = choice.model.variables[response.name]
         self.units = self.symbols.units(response.level)
         self.everyone = self.builder.unit_set(response.level, self.units, None, None)
-        self.codes = self._codes()
+        self.codes = response.codes
 
     def write(self) -> None:
         """Append all steps; those of a category leave its responses to `write_responses`."""
@@ -271,17 +294,6 @@ class ResponseSteps:
         mean, sd = self._distribution()
         self._responses(mean, sd, None, -1)
         self._words(False, False, True)
-
-    def _codes(self) -> int:
-        """Offset of the places of the categories: -1 for units that the equation leaves out."""
-        response = self.response
-        places = category_places(self.variable)
-        if response.category is not None:
-            places = np.where(places < 0, places, places == response.category)
-        if response.kind == p.RESPONSE_BINARY and response.category is None:
-            places = np.minimum(places, 1.0)
-        places = np.where(response.active, np.where(places < 0, 0.0, places), -1.0)
-        return self.builder.vector(places)
 
     # ------------------------------------------------------------------ distribution given the rest
     def _find_others(self) -> None:

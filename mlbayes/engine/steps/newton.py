@@ -103,6 +103,31 @@ def count_terms(y: float, eta: float, log_dispersion: float, d: NDArray) -> None
 
 
 @kernel
+def log_unit(
+    family: int, code: float, eta: float, sd: float, tau: NDArray, last: int, log_dispersion: float
+) -> float:
+    """Log probability of a unit's category or count given its linear predictor.
+
+    `sd`: of a normal response; `tau`: thresholds, `last` of them.
+    """
+    if family == NEWTON_COUNT:
+        h = math.exp(-log_dispersion)
+        value = log_gamma(code + h) - log_gamma(h) - log_gamma(code + 1.0) + code * eta
+        return value + h * math.log(h) - (code + h) * math.log(h + math.exp(min(eta, 700.0)))
+    c = int(code)
+    upper = (tau[c] - eta) / sd if c < last else math.inf
+    lower = (tau[c - 1] - eta) / sd if c > 0 else -math.inf
+    if family != NEWTON_LOGIT:
+        return log_normal_interval(lower, upper)
+    value = -log1p_exp(-upper) if c < last else 0.0
+    if c > 0:
+        value -= log1p_exp(lower)
+    if 0 < c < last:
+        value += math.log(-math.expm1(min(lower - upper, -1e-300)))
+    return value
+
+
+@kernel
 def newton_value(
     plan: Plan, store: NDArray, row: NDArray, theta: NDArray, tau: NDArray, scratch: NDArray
 ) -> float:
@@ -115,6 +140,7 @@ def newton_value(
     if family != NEWTON_COUNT:
         thresholds(theta, size, row[NEWTON_EXTRAS], tau)
     last = row[NEWTON_EXTRAS] + 1
+    log_dispersion = theta[size] if family == NEWTON_COUNT else 0.0
     for i in range(row[NEWTON_UNITS]):
         code = store[row[NEWTON_CODE] + i]
         if code < 0.0:
@@ -122,23 +148,8 @@ def newton_value(
         eta = store[row[NEWTON_OFFSET] + i]
         for j in range(size):
             eta += theta[j] * store[plan.index[row[NEWTON_COLUMNS] + j] + i]
-        if family == NEWTON_COUNT:
-            h = math.exp(-theta[size])
-            value += log_gamma(code + h) - log_gamma(h) - log_gamma(code + 1.0) + code * eta
-            value += h * math.log(h) - (code + h) * math.log(h + math.exp(min(eta, 700.0)))
-            continue
         sd = store[row[NEWTON_SD] + i] if row[NEWTON_SD] >= 0 else 1.0
-        c = int(code)
-        upper = (tau[c] - eta) / sd if c < last else math.inf
-        lower = (tau[c - 1] - eta) / sd if c > 0 else -math.inf
-        if family == NEWTON_LOGIT:
-            above = -log1p_exp(-upper) if c < last else 0.0
-            below = -log1p_exp(lower) if c > 0 else 0.0
-            value += above + below
-            if 0 < c < last:
-                value += math.log(-math.expm1(min(lower - upper, -1e-300)))
-        else:
-            value += log_normal_interval(lower, upper)
+        value += log_unit(family, code, eta, sd, tau, last, log_dispersion)
     return value
 
 
