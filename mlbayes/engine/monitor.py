@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -165,13 +166,25 @@ class Monitor:
         self.correlations.setdefault(key, []).append(float(x @ y / scale) if scale > 0.0 else 0.0)
 
 
+def summary_order(model: Model, names: Iterable[str]) -> list[str]:
+    """Variables as the report summarises them: outcomes in order of their equations, incomplete ones, complete ones."""
+    equations = [equation.outcome for equation in model.equations]
+
+    def place(name: str) -> tuple[int, int]:
+        if name in equations:
+            return 0, equations.index(name)
+        return (1 if model.variables[name].incomplete else 2), 0
+
+    return sorted(names, key=place)
+
+
 def collect(monitors: list[Monitor]) -> Monitors:
     """The monitors of all chains as one."""
     used = [monitor for monitor in monitors if monitor.draws]
     model = monitors[0].model
     draws = sum(monitor.draws for monitor in used)
     summaries = {}
-    for name in used[0].summaries if used else ():
+    for name in summary_order(model, used[0].summaries if used else ()):
         counts = draws if model.variables[name].incomplete else len(used)
         summaries[name] = sum((m.summaries[name] for m in used), np.zeros(7)) / counts
     shortest = min((m.draws for m in used), default=0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from mlbayes.output.layout import labelled, numbered, paragraph
 from mlbayes.results.document import Block, DataInformation, ModelInformation
 
+IMPUTATION_MODELS = "Imputation Models"  # label of the number of parameters of FCS
 NAME = 24  # width of variable names in the table of missing-data patterns
 
 
@@ -44,11 +45,16 @@ def pattern_lines(data: DataInformation) -> list[str]:
 
 
 def model_lines(model: ModelInformation) -> list[str]:
-    """MODEL INFORMATION: numbers of parameters, groups of variables, the models as understood."""
-    lines = ["MODEL INFORMATION:", "", "  NUMBER OF PARAMETERS"]
+    """MODEL INFORMATION: numbers of parameters, groups of variables, the models as understood.
+
+    An imputation without a model has VARIABLES IN IMPUTATION MODEL instead.
+    """
+    imputation = IMPUTATION_MODELS in model.parameters
+    lines = ["VARIABLES IN IMPUTATION MODEL:" if imputation else "MODEL INFORMATION:"]
+    lines += ["", "  NUMBER OF PARAMETERS"]
     for label, count in model.parameters.items():
         lines += labelled(label, str(count), indent=4)
-    lines += named_groups("PREDICTORS", model.predictors)
+    lines += named_groups("VARIABLES" if imputation else "PREDICTORS", model.predictors)
     lines += named_groups("FACTORS", {f"Level-{level}": names for level, names in model.factors.items()})
     lines += named_groups("CENTERED PREDICTORS", model.centered)
     lines += named_groups("LATENT CLUSTER MEANS", model.cluster_means)

@@ -13,6 +13,22 @@ from mlbayes.plan.plan import Plan
 Vector = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
+# Steps that change no vector of rows other than by instructions of the program.
+KEEP_ROWS = {
+    p.STEP_PROGRAM,
+    p.STEP_PRODUCTS,
+    p.STEP_FILLS,
+    p.STEP_DRAW,
+    p.STEP_COLLAPSED,
+    p.STEP_CONJUGATE,
+    p.STEP_INTERWEAVE,
+    p.STEP_VARIANCE,
+    p.STEP_WISHART,
+    p.STEP_SEPARATE,
+    p.STEP_NEWTON,
+    p.STEP_CELLS,  # its own copy, which the program puts back
+}
+
 
 class UnitSet:
     """A set of units of one level: all of them or those in `members`, with the unit set above them.
@@ -43,6 +59,9 @@ class PlanBuilder:
         self.tables: dict[str, list[Sequence[int]]] = {
             name: [] for name in Plan._fields if name not in ("index", "record")
         }
+        self.clock = 0  # counts what changes vectors, in the order of a sweep
+        self._written: dict[int, int] = {}
+        self._all_written = 0
         self.record = (0, 0)
         self.label = ""  # what the steps being written are for
         self.step_labels: list[str] = []
@@ -115,12 +134,28 @@ class PlanBuilder:
     def instruct(self, code: int, target: int, n: int, a: int = 0, b: int = 0, c: int = 0) -> None:
         """Append an instruction to the vector program."""
         self.add("program", [code, target, n, a, b, c])
+        self._write(a if code == p.OP_SCATTER else target)
+
+    def _write(self, offset: int) -> None:
+        self.clock += 1
+        self._written[offset] = self.clock
+
+    def written(self, offset: int) -> int:
+        """The clock when the vector at an offset was last changed in a sweep as planned so far."""
+        return max(self._written.get(offset, 0), self._all_written)
 
     def step(self, code: int, *arguments: int) -> None:
         """Append a step to the sweep."""
         row = [code, *arguments]
         self.step_labels.append(self.label)
         self.add("steps", row + [0] * (p.STEP_FIELDS - len(row)))
+        if code == p.STEP_RESPONSES:
+            response = self.tables["responses"][arguments[0]]
+            for place in (p.RESPONSE_VALUE, p.RESPONSE_ROOT, p.RESPONSE_NUMBER):
+                self._write(response[place])
+        elif code not in KEEP_ROWS:  # whatever it may have changed
+            self.clock += 1
+            self._all_written = self.clock
 
     def step_program(self, first: int) -> None:
         """Append a step that runs the instructions added since `first`, if there are any."""

@@ -30,6 +30,10 @@ from mlbayes.plan.regressions import (
 from mlbayes.plan.symbols import unsupported
 from mlbayes.plan.unknowns import Coupling, EffectGroup, Mask, Residual, TopUnknown
 
+NEWTON_COEFFICIENTS = (
+    12  # up to so many are proposed; with more, only the intercept, which thresholds depend on
+)
+
 FAMILIES = {
     p.RESPONSE_NORMAL: p.NEWTON_PROBIT,
     p.RESPONSE_LOGISTIC: p.NEWTON_LOGIT,
@@ -388,7 +392,7 @@ class ResponseSteps:
     def _newton(self, mean: int, sd: int) -> bool:
         """Coefficients and thresholds with the response integrated out; afterwards the mean is that of the new ones."""
         response, builder = self.response, self.builder
-        free = [] if response.others else response.free
+        free = [] if response.others else self._proposed()
         groups = [] if response.others else response.groups
         count = response.kind == p.RESPONSE_COUNT
         binary = response.kind == p.RESPONSE_BINARY
@@ -452,6 +456,18 @@ class ResponseSteps:
             self._publish_effects(group)
         builder.step_program(first)
         return True
+
+    def _proposed(self) -> list[TopUnknown]:
+        """Coefficients that are proposed together with the thresholds.
+
+        The cost is quadratic in their number, and responses to several categories leave little to be gained for
+        slopes: where there are many, they are left to the joint draw given the responses.
+        """
+        free = self.response.free
+        if len(free) <= NEWTON_COEFFICIENTS:
+            return free
+        split = self.response.predictor.by_unknown([top.atom for top in free])
+        return [top for top in free if split[top.atom].constant() is not None]
 
     def _publish_effects(self, group: EffectGroup) -> None:
         """Random effects as they are, L u."""
@@ -551,7 +567,8 @@ class ResponseSteps:
         response = self.response
         what, how = [], []
         if newton:
-            named = ["coefficients"] if response.free and not response.others else []
+            proposed = [] if response.others else self._proposed()
+            named = ["coefficients" if proposed == response.free else "intercept"] if proposed else []
             named += ["(co)variances of random effects"] if response.groups and not response.others else []
             if response.kind == p.RESPONSE_COUNT:
                 named.append("dispersion")

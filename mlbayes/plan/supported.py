@@ -19,7 +19,6 @@ from mlbayes.source import Span
 
 COMMANDS = {
     "bygroup": "BYGROUP",
-    "fcs": "FCS",
     "weight": "WEIGHT",
     "timeid": "TIMEID",
     "dropout": "DROPOUT",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +34,9 @@ from mlbayes.plan.polynomial import TOP, Atom, Polynomial
 from mlbayes.problems import Problem, ProblemError, ProblemKind
 from mlbayes.source import Span
 
+if TYPE_CHECKING:
+    from mlbayes.plan.products import ChangingRows
+
 Vector = NDArray[np.float64]
 
 
@@ -54,7 +58,8 @@ class Symbols:
     """Every symbol with its place in the store; data are put there at once.
 
     `static` holds the values of symbols that never change: shape (units of its level,), or (1,) at the top.
-    `functions`: the functions of parameters by their symbols, each after those in its arguments.
+    `functions`: the functions of parameters by their symbols, each after those in its arguments.  `changing_rows`:
+    sums that blocks share, by level, rows that count and rows that change.
     """
 
     def __init__(self, model: Model, builder: PlanBuilder) -> None:
@@ -64,6 +69,7 @@ class Symbols:
         self.static: dict[Atom, Vector] = {}
         self.derived: dict[Expression, Atom] = {}
         self.functions: dict[Atom, Function] = {}
+        self.changing_rows: dict[tuple[int, bytes, bytes], ChangingRows] = {}
         self.modelled = {m.variable for m in model.predictor_models}
         self.equations = planned_equations(model)
 

@@ -49,7 +49,7 @@ def build_fit(model: Model, draws: Draws, parameters: Parameters) -> Fit:
     tests = model.wald_tests if draws.kept else ()
     fit = Fit(wald=[wald(test, parameters, draws.burn) for test in tests])
     conditional, marginal = draws.monitors.conditional, draws.monitors.marginal
-    if conditional.mean.size:
+    if conditional.mean.size and model.equations:  # predictor models have no likelihood in common
         fit.conditional_dic, fit.conditional_waic = finite(dic(conditional)), finite(waic(conditional))
     if marginal is not None and marginal.mean.size:
         fit.marginal_dic, fit.marginal_waic = finite(dic(marginal)), finite(waic(marginal))

@@ -42,6 +42,10 @@ RUNS = [
     "NOMINAL: g; MODEL: g ~ z;",
     "COUNT: c; MODEL: c ~ z;",
     "ORDINAL: b o; MODEL: b ~ z; o ~ z; b ~~ o;",
+    "FCS: y x z;",
+    "ORDINAL: b o; FCS: y x o b;",
+    TWO + "ORDINAL: o; FIXED: z; FCS: y x o w z;",
+    THREE + "FCS: y x w v;",
 ]
 REFUSED = [
     "NOMINAL: g; MODEL: g ~ x;",
@@ -57,7 +61,6 @@ REFUSED = [
     TWO + "MODEL: y ~ z; OPTIONS: hev;",
     TWO + "TIMEID: t; MODEL: y ~ y.lag;",
     "WEIGHT: o; MODEL: y ~ z;",
-    "FCS: y x z;",
     "BYGROUP: b; MODEL: y ~ z;",
 ]
 

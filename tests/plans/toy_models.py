@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from toys import holed, plan_of, three_level, two_level
 
 from mlbayes.plan.choose import PlannedModel
@@ -13,6 +14,15 @@ THREE = HEAD + "CLUSTERID: g k; "
 
 def holes2(*names):
     return lambda: holed(two_level, names)
+
+
+def questionnaire():
+    """Four correlated items with three categories, some answers missing."""
+    rng = np.random.default_rng(4)
+    values = rng.standard_normal((120, 1)) + rng.standard_normal((120, 4))
+    items = np.digitize(values, (-1.0, 1.0)).astype(float)
+    items[rng.random(items.shape) < 0.1] = np.nan
+    return dict(zip(("b", "d", "o", "q"), items.T, strict=True))
 
 
 def holes3(*names):
@@ -90,6 +100,10 @@ MODELS = {
     "joint, three levels": (THREE + "OPTIONS: joint; MODEL: y ~ x z w s | x;", holes3("x", "z", "w", "s")),
     "priors of matrices": (TWO + "FIXED: x z; OPTIONS: prior1; MODEL: y ~ x z | x;", holes2("y")),
     "prior of a variance": (TWO + "MODEL: y ~ x; y ~~ y@s; PARAMETERS: s ~ ig(3, 2);", holes2("x")),
+    "imputation": (HEAD + "ORDINAL: b d; FCS: x b m d z;", holes2("x", "b", "m", "d")),
+    "imputation of categories": (HEAD + "ORDINAL: b d o q; FCS: b d o q;", questionnaire),
+    "imputation, two levels": (TWO + "ORDINAL: b d; FIXED: z; FCS: y x b w d z;", holes2("y", "x", "b", "w", "d")),
+    "imputation, three levels": (THREE + "FCS: y x w s;", holes3("y", "x", "w", "s")),
     "three levels": (THREE + "FIXED: x z w s; MODEL: y ~ x z w s | x;", holes3("y")),
     "three levels, missing": (THREE + "MODEL: y ~ x z w s | x;", holes3("y", "x", "z", "w", "s")),
     "three levels, levels of effects": (THREE + "MODEL: y ~ x z w | 1[g] 1[k] x[k];", holes3("y", "x")),
