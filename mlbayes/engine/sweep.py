@@ -18,6 +18,7 @@ from mlbayes.engine.steps.residual_covariances import draw_wishart
 from mlbayes.engine.steps.responses import draw_responses
 from mlbayes.engine.steps.scale import draw_scale
 from mlbayes.engine.steps.separate import draw_separate
+from mlbayes.engine.steps.series import draw_series
 from mlbayes.engine.steps.variances import draw_variance
 from mlbayes.engine.substitution import draw_down, draw_top
 from mlbayes.plan.plan import (
@@ -38,6 +39,7 @@ from mlbayes.plan.plan import (
     STEP_RESPONSES,
     STEP_SCALE,
     STEP_SEPARATE,
+    STEP_SERIES,
     STEP_VARIANCE,
     STEP_WISHART,
     Plan,
@@ -99,6 +101,8 @@ def run_step(
         draw_newton(plan, store, a, iteration, burn, rng, work)
     elif code == STEP_SCALE:
         draw_scale(plan, store, a, iteration, burn, rng, work)
+    elif code == STEP_SERIES:
+        return draw_series(plan, store, a, rng, work)
     return True
 
 

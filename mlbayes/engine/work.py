@@ -29,6 +29,8 @@ def make_work(plan: Plan) -> Work:
     unknowns += [*(plan.newtons[:, p.NEWTON_SIZE] + plan.newtons[:, p.NEWTON_EXTRAS])]
     largest = int(max(sizes))
     dense = max(int(max(unknowns)), entries, largest * (largest + 1) // 2)
+    longest = int(max([1, *plan.series[:, p.SERIES_LONGEST]]))
+    order = int(max([0, *plan.series[:, p.SERIES_ORDER]]))
     interweaves = bool((plan.steps[:, 0] == p.STEP_INTERWEAVE).any())
     return Work(
         cross=np.zeros((width * (width + 1) // 2, CHUNK)),
@@ -40,4 +42,7 @@ def make_work(plan: Plan) -> Work:
         gathered=np.zeros((gathered, units if interweaves else 1)),
         entries=np.zeros((entries, 4), dtype=np.int64),
         small=np.zeros((6, largest, largest)),
+        slots=np.zeros(longest, dtype=np.int64),
+        band=np.zeros((longest, order + 1)),
+        series=np.zeros((1, longest)),
     )

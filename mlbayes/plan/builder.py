@@ -183,6 +183,8 @@ class PlanBuilder:
             "newtons": p.NEWTON_FIELDS,
             "scales": p.SCALE_FIELDS,
             "scale_items": p.ITEM_FIELDS,
+            "series": p.SERIES_FIELDS,
+            "series_equations": p.SERIES_EQUATION_FIELDS,
             "cells": p.CELL_FIELDS,
             "cell_equations": p.CELL_EQUATION_FIELDS,
             "parameters": p.PARAMETER_FIELDS,

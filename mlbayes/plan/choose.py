@@ -20,6 +20,7 @@ from mlbayes.plan.plan import Plan
 from mlbayes.plan.predictor_rule import plan_predictor
 from mlbayes.plan.record import Layout, Recorder
 from mlbayes.plan.regressions import Regressions
+from mlbayes.plan.series_rule import plan_series
 from mlbayes.plan.supported import unsupported_constructs
 from mlbayes.plan.symbols import Symbols, placed
 from mlbayes.problems import ProblemError
@@ -67,6 +68,7 @@ def make_plan(model: Model) -> PlannedModel:
         builder.label = f"the predictor model of {name}"
         with placed(model.equations[0].span if model.equations else None):
             plan_predictor(choice, name)
+    plan_series(choice)
     for component in components(regressions):
         builder.label = "the equation of " + ", ".join(r.equation.title for r in component)
         with placed(component[0].equation.span):

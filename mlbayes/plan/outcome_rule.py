@@ -80,7 +80,8 @@ class Component:
         values = [r.left for r in self.regressions if r.normal and drawn(r.equation.outcome)]
         self.latent = [a for a in values if model.variables[a.name].role is Role.LATENT]
         self.latent.sort(key=lambda a: not self._is_location(a))
-        self.cells = [a for a in values if a not in self.latent]
+        series = self.choice.symbols.lag_orders  # their missing values are drawn as series
+        self.cells = [a for a in values if a not in self.latent and a.name not in series]
         self.groups = [g for r in self.regressions for g in _effect_groups(self.choice, r)]
         symbols = self.choice.symbols
         self.parameters = list(dict.fromkeys(a for r in self.regressions for a in parameters_of(r)))

@@ -206,7 +206,8 @@ STEP_FIELDS = 8
     STEP_PARAMETER,  # slice sampling of one parameter: row of `parameters`
     STEP_NEWTON,  # row of `newtons`
     STEP_SCALE,  # scale of a latent variable: row of `scales`
-) = range(19)
+    STEP_SERIES,  # missing values of a lagged variable: row of `series`
+) = range(20)
 
 QUANTILE_SHARES = 3
 
@@ -290,6 +291,30 @@ ITEM_CATEGORIES = 6
 ITEM_FIELDS = 7
 ITEM_NORMAL = -1
 
+# ---- series of a lagged variable: for each cluster the values before its first row, then its rows
+SERIES_VALUES = 0  # store: all values
+SERIES_CLUSTERS = 1
+SERIES_STARTS = 2  # index: first place of each cluster, one entry more than clusters
+SERIES_CELLS = 3  # index: places of unknown values
+SERIES_CELL_STARTS = 4  # index: first of these of each cluster, one entry more than clusters
+SERIES_ORDER = 5  # longest lag
+SERIES_PRIOR = 6  # store: precisions, then means, one for each place
+SERIES_PLACES = 7
+SERIES_FIRST = 8  # rows of `series_equations`
+SERIES_LAST = 9
+SERIES_LONGEST = 10  # places of the longest series
+SERIES_FIELDS = 11
+
+# ---- two residuals (or one twice) that hold a series, by rows: offsets, and index lists of what its value and its
+# lags are multiplied with
+SERIES_EQUATION_RESIDUAL = 0
+SERIES_EQUATION_FACTORS = 1
+SERIES_EQUATION_OTHER = 2
+SERIES_EQUATION_OTHER_FACTORS = 3
+SERIES_EQUATION_PRECISION = 4
+SERIES_EQUATION_SAME = 5
+SERIES_EQUATION_FIELDS = 6
+
 # ---- Metropolis steps on cells: a set of cells, the residuals they enter
 CELL_SET = 0  # set of the cells (parents unused)
 CELL_VALUES = 1  # store: current values, one per cell
@@ -362,6 +387,8 @@ class Plan(NamedTuple):
     newtons: Integers
     scales: Integers
     scale_items: Integers
+    series: Integers
+    series_equations: Integers
     cells: Integers
     cell_equations: Integers
     parameters: Integers
@@ -383,3 +410,6 @@ class Work(NamedTuple):
     gathered: NDArray[np.float64]  # (effects, units): effects of a block spread over its lowest tier
     entries: Integers  # (entries, 4): unknowns of the interweaving regression
     small: NDArray[np.float64]  # (6, p, p): matrices of a covariance group
+    slots: Integers  # (places of the longest series,)
+    band: NDArray[np.float64]  # (places of the longest series, longest lag + 1)
+    series: NDArray[np.float64]  # (1, places of the longest series)

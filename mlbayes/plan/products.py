@@ -92,18 +92,15 @@ class RowProducts:
         changes = np.zeros_like(self.rows)
         for atom in monomial:
             if self.symbols.is_dynamic(atom):
-                changes |= self.symbols.model.variables[atom.name].missing if atom.kind == "value" else True
+                changes |= self.symbols.changing_rows(atom)
         return changes
 
     def _numbers(self, monomial: Monomial) -> NDArray[np.float64]:
         """Values on all rows; on changing rows they are not used."""
         product = np.ones(self.rows.size)
         for atom in monomial:
-            if self.symbols.is_dynamic(atom) and atom.kind == "value":
-                values = self.symbols.model.variables[atom.name].values
-                product = product * np.where(np.isnan(values), 0.0, values)
-            elif not self.symbols.is_dynamic(atom):
-                product = product * self._all.numbers(atom)
+            known = self.symbols.known_rows if self.symbols.is_dynamic(atom) else self._all.numbers
+            product = product * known(atom)
         return product
 
     def _changing_rows(self) -> tuple[ChangingRows, Evaluator]:

@@ -20,7 +20,6 @@ from mlbayes.source import Span
 COMMANDS = {
     "bygroup": "BYGROUP",
     "weight": "WEIGHT",
-    "timeid": "TIMEID",
     "dropout": "DROPOUT",
     "simulate": "SIMULATE",
 }
@@ -106,7 +105,7 @@ def _references(model: Model) -> Iterator[Problem]:
     for _, reference, span in _terms(model):
         variable = model.variables[reference.variable]
         name = reference.variable
-        if reference.form in (Form.LAG, Form.MISSING):
+        if reference.form is Form.MISSING:
             yield _problem(f"the {reference.form.value} of '{name}' cannot be run yet", span)
         elif reference.form is Form.DUMMY and variable.incomplete:
             yield _problem(f"the incomplete nominal predictor '{name}' cannot be run yet", span)

@@ -30,6 +30,7 @@ from mlbayes.model.model import (
 from mlbayes.plan.builder import PlanBuilder
 from mlbayes.plan.equations import planned_equations
 from mlbayes.plan.functions import Function, is_runnable
+from mlbayes.plan.lags import Series, lagged_names, make_series
 from mlbayes.plan.polynomial import TOP, Atom, Polynomial
 from mlbayes.problems import Problem, ProblemError, ProblemKind
 from mlbayes.source import Span
@@ -72,6 +73,9 @@ class Symbols:
         self.changing_rows: dict[tuple[int, bytes, bytes], ChangingRows] = {}
         self.modelled = {m.variable for m in model.predictor_models}
         self.equations = planned_equations(model)
+        self.lag_orders = lagged_names(model)
+        self._series: dict[str, Series] = {}
+        self._series_values: dict[str, int] = {}
 
     # ------------------------------------------------------------------ places
     def units(self, level: int) -> int:
@@ -115,6 +119,46 @@ class Symbols:
         variable = self.model.variables[name]
         atom = Atom("observed", name, variable.level)
         return self.fixed_symbol(atom, np.where(variable.missing, 0.0, variable.values))
+
+    def series(self, name: str) -> Series:
+        """The series of a lagged variable."""
+        if name not in self._series:
+            self._series[name] = make_series(self.model, name, self.lag_orders[name])
+        return self._series[name]
+
+    def series_values(self, name: str) -> int:
+        """Offset of the values of a series; to begin with, unknown ones are means of their clusters."""
+        if name not in self._series_values:
+            series, variable = self.series(name), self.model.variables[name]
+            values = np.zeros(series.places)
+            values[series.rows] = np.where(variable.missing, 0.0, variable.values)
+            values[series.before] = series.mean
+            self._series_values[name] = self.builder.vector(values)
+        return self._series_values[name]
+
+    def lag(self, name: str, k: int) -> Atom:
+        """The value of a variable k occasions earlier."""
+        return Atom("lag", name, 1, k)
+
+    def changing_rows(self, atom: Atom) -> NDArray[np.bool_]:
+        """On which rows a changing symbol of rows changes."""
+        if atom.kind == "value":
+            return self.model.variables[atom.name].missing
+        if atom.kind == "lag":
+            series = self.series(atom.name)
+            return ~series.known[series.rows - atom.index]
+        return np.ones(self.units(1), dtype=np.bool_)
+
+    def known_rows(self, atom: Atom) -> Vector:
+        """Values of a changing symbol of rows where they do not change, else 0."""
+        values = np.zeros(self.units(1))
+        if atom.kind in ("value", "lag"):
+            known = ~self.changing_rows(atom)
+            source = np.arange(values.size)
+            if atom.kind == "lag":
+                source = source - atom.index
+            values[known] = self.model.variables[atom.name].values[source[known]]
+        return values
 
     def response(self, name: str) -> Atom:
         """The latent response of an ordinal variable."""
@@ -193,9 +237,23 @@ class Symbols:
             result = self._algebra(expression.operator, parts)
             if result is not None:
                 return result
+        if expression.operator == "ifelse" and self._is_known(expression.arguments[0]):
+            condition = Polynomial.of(
+                self._derived(Operation("!=", (expression.arguments[0], Constant(0.0))))
+            )
+            first, second = (self.polynomial(argument, mode) for argument in expression.arguments[1:])
+            return condition * first + (Polynomial.number(1.0) - condition) * second
         if any(isinstance(leaf, ParameterReference) for leaf in leaves(expression)):
             return Polynomial.of(self._function(expression))
         return Polynomial.of(self._derived(expression))
+
+    def _is_known(self, expression: Expression) -> bool:
+        """Is it a function of complete data alone."""
+        return all(
+            reference.form in (Form.VALUE, Form.DUMMY)
+            and not self.model.variables[reference.variable].incomplete
+            for reference in references(expression)
+        ) and not any(isinstance(leaf, ParameterReference) for leaf in leaves(expression))
 
     def _function(self, expression: Operation) -> Atom:
         """A symbol for a function of parameters, and of complete data, that is not a polynomial."""
@@ -264,6 +322,10 @@ class Symbols:
             )
         if reference.form is Form.VALUE:
             return self._centred(self.value(name), reference, mode)
+        if reference.form is Form.LAG:
+            if reference.centring is not Centring.NONE:
+                raise unsupported(f"the centred lag of '{name}' cannot be run yet", "subtract a latent mean")
+            return Polynomial.of(self.lag(name, reference.argument))
         if reference.form is Form.RESPONSE:
             return Polynomial.of(self.response(name))
         if reference.form is Form.EFFECT:

@@ -185,9 +185,11 @@ def standardized_rows(equation: Equation, draws: EquationDraws, model: Model) ->
 
 def threshold_rows(equation: Equation, model: Model, named: Named) -> Iterator[RowDraws]:
     """Thresholds of an ordinal outcome; the first is 0 by definition."""
-    if equation.distribution is Distribution.PROBIT:
+    codes = len(model.variables[equation.outcome].codes)
+    ordered = equation.distribution is Distribution.LOGIT and codes > 2
+    if equation.distribution is Distribution.PROBIT or ordered:
         yield RowDraws("Tau 1", constant(0.0), "Thresholds")
-        labels = (f"Tau {k}" for k in range(2, len(model.variables[equation.outcome].codes)))
+        labels = (f"Tau {k}" for k in range(2, codes))
         yield from named_rows(equation, labels, "Thresholds", named)
 
 
