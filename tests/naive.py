@@ -186,8 +186,8 @@ class Values:
     `data`: name -> values at the variable's level.  `means`: (name, level).  `grand`, `responses`: name.
     `parameters`: coefficients and variances by name.  `effects`, `matrices`: (equation, level), shape (terms, units)
     and (terms, terms) in the order of RandomEffects.terms.  `slopes`, `residuals`: (name, part).
-    `working`: per equation of a categorical or count outcome its response and the precision of each unit.
-    `active`: per equation which units count.  `raw`: equations whose predictors are not centred at grand means.
+    `lags`: (name, occasions).  `working`: per equation of a categorical or count outcome its response and the
+    precision of each unit.  `active`: per equation which units count.  `raw`: equations whose predictors are not centred at grand means.
     """
 
     def __init__(self, model) -> None:
@@ -203,6 +203,7 @@ class Values:
         self.residuals: dict = {}
         self.active: dict = {}
         self.working: dict = {}
+        self.lags: dict = {}
         self.raw: set = set()
 
     # -------------------------------------------------------------- expressions
@@ -234,6 +235,8 @@ class Values:
             "abs": lambda: np.abs(x[0]),
             "min": lambda: np.minimum.reduce(x),
             "max": lambda: np.maximum.reduce(x),
+            "<=": lambda: (x[0] <= x[1]).astype(float),
+            "ifelse": lambda: np.where(x[0] != 0.0, x[1], x[2]),
             "==": lambda: (x[0] == x[1]).astype(float),
         }[e.operator]()
 
@@ -241,6 +244,8 @@ class Values:
         """A variable in an expression: its value, dummy or cluster mean, less what it is centred at."""
         form, centring, name = e.form.name, e.centring.name, e.variable
         variable = self.model.variables[name]
+        if form == "LAG":
+            return self.lags[name, e.argument]
         own = e.level if form == "MEAN" else variable.level
         values = self.means[name, e.level] if form == "MEAN" else self.data[name]
         if form == "DUMMY":

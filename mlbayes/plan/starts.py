@@ -234,7 +234,9 @@ def _size(planned: PlannedModel, store: Vector, atoms: set[Atom]) -> float:
     size = 1.0
     for atom in atoms:
         if atom.kind in ("value", "code", "derived"):
-            offset = planned.symbols.offset(atom)
-            values = store[offset : offset + planned.symbols.units(atom.level)]
+            values = planned.symbols.static.get(atom)
+            if values is None:
+                offset = planned.symbols.offset(atom)
+                values = store[offset : offset + planned.symbols.units(atom.level)]
             size *= float(values.std()) or 1.0
     return size

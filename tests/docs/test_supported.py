@@ -41,6 +41,7 @@ RUNS = [
     TWO + "ORDINAL: o; MODEL: y ~ x o;",
     "NOMINAL: g; MODEL: g ~ z;",
     "COUNT: c; MODEL: c ~ z;",
+    TWO + "TIMEID: t; MODEL: y ~ y.lag y.lag2;",
     "ORDINAL: b o; MODEL: b ~ z; o ~ z; b ~~ o;",
     "FCS: y x z;",
     "ORDINAL: b o; FCS: y x o b;",
@@ -59,7 +60,6 @@ REFUSED = [
     "MODEL: y ~ z@l1; y@v1; PARAMETERS: l1 = sqrt(v1);",
     "MODEL: y ~ z@l1 (exp(l1*x));",
     TWO + "MODEL: y ~ z; OPTIONS: hev;",
-    TWO + "TIMEID: t; MODEL: y ~ y.lag;",
     "WEIGHT: o; MODEL: y ~ z;",
     "BYGROUP: b; MODEL: y ~ z;",
 ]

@@ -30,6 +30,8 @@ def values_of(planned, store: np.ndarray) -> naive.Values:
     for atom in symbols.place:
         if atom.kind == "mean":
             values.means[atom.name, atom.level] = read(atom)
+        elif atom.kind == "lag":
+            values.lags[atom.name, atom.index] = read(atom)
         elif atom.kind == "grand":
             values.grand[atom.name] = float(read(atom)[0])
         elif atom.kind == "response":
