@@ -17,6 +17,7 @@ from mlbayes.problems import ExitStatus, ProblemError, printable, render
 
 if TYPE_CHECKING:
     from mlbayes.model.model import Model
+    from mlbayes.pipeline import Part
     from mlbayes.source import Source
 
 COMMANDS = ("run", "check", "explain")
@@ -105,12 +106,12 @@ def run_source(source: Source, options: argparse.Namespace) -> ExitStatus:
         options.output, options.json, options.threads, options.seed, options.allow_outside
     )
     terminal = console.Console(options.quiet)
-    document, report = pipeline.run(source, settings, terminal)
+    documents, report = pipeline.run(source, settings, terminal)
     sys.stdout.write(report)
-    if not document.complete:
+    if not documents[-1].complete:
         terminal.notice("interrupted: the report covers what was finished")
         return ExitStatus.INTERRUPTED
-    doubts = shortcomings(document)
+    doubts = [doubt for document in documents for doubt in shortcomings(document)]
     for doubt in doubts:
         terminal.notice(f"warning: {doubt}")
     return ExitStatus.NOT_CONVERGED if doubts and options.strict else ExitStatus.DONE
@@ -131,14 +132,28 @@ def checked_text(source: Source, stage: str | None) -> str:
         script, problems = pipeline.parse(source)
         pipeline.stop_at(problems)
         return show(script)
-    model, _ = pipeline.understand(source)
+    parts, _ = pipeline.understand_parts(source)
+    return by_group(parts, lambda part: checked_part(part, stage))
+
+
+def checked_part(part: Part, stage: str | None) -> str:
+    """What `check` prints of a model."""
+    from mlbayes import pipeline
+
     if stage == "graph":
         from mlbayes.show import show
 
-        return show(model)
+        return show(part.model)
     if stage == "plan":
-        return pipeline.plan(model).describe()
-    return model_text(model)
+        return pipeline.plan_part(part).describe()
+    return model_text(part.model)
+
+
+def by_group(parts: list[Part], text: Callable[[Part], str]) -> str:
+    """The texts of all groups below each other, each under its name."""
+    return "\n\n".join(
+        f"GROUP {part.group.label}\n\n{text(part)}" if part.group else text(part) for part in parts
+    )
 
 
 def model_text(model: Model) -> str:
@@ -160,14 +175,21 @@ def do_explain(options: argparse.Namespace) -> ExitStatus:
 def explained_text(source: Source) -> str:
     """What `explain` prints of a script; a model that cannot be run yet is explained all the same."""
     from mlbayes import pipeline
+
+    parts, _ = pipeline.understand_parts(source)
+    return by_group(parts, lambda part: explained_part(part, source))
+
+
+def explained_part(part: Part, source: Source) -> str:
+    """What `explain` prints of a model."""
+    from mlbayes import pipeline
     from mlbayes.model.describe import explain
 
-    model, _ = pipeline.understand(source)
     try:
-        sampling = pipeline.plan(model).describe()
+        sampling = pipeline.plan_part(part).describe()
     except ProblemError as error:
         sampling = "\n".join(["Sampling", *(render(problem, source) for problem in error.problems)])
-    return "\n\n".join((explain(model).strip("\n"), sampling.strip("\n")))
+    return "\n\n".join((explain(part.model).strip("\n"), sampling.strip("\n")))
 
 
 # ------------------------------------------------------------------ scripts and their problems

@@ -13,6 +13,7 @@ FEWEST_EFFECTIVE_DRAWS = 100
 def shortcomings(document: Document) -> list[str]:
     """What speaks against the figures of a run, in words; empty when nothing does."""
     rows = all_rows(document)
+    where = "" if document.group is None else f"group {document.group}: "
     rhats = [(row.rhat, row) for row in rows if row.rhat is not None and math.isfinite(row.rhat)]
     sizes = [(row.neff, row) for row in rows if row.neff is not None and math.isfinite(row.neff)]
     rhat, worst = max(rhats, key=lambda pair: pair[0], default=(1.0, None))
@@ -20,12 +21,12 @@ def shortcomings(document: Document) -> list[str]:
     found = []
     if worst is not None and rhat > HIGHEST_RHAT:
         found.append(
-            f"the chains do not agree yet: R-hat is {rhat:.3f} in row {worst.number} ({worst.label.strip()}) "
+            f"{where}the chains do not agree yet: R-hat is {rhat:.3f} in row {worst.number} ({worst.label.strip()}) "
             f"and should be below {HIGHEST_RHAT}; raise BURN and ITER"
         )
     if fewest is not None and size < FEWEST_EFFECTIVE_DRAWS:
         found.append(
-            f"few effective draws: {size:.0f} in row {fewest.number} ({fewest.label.strip()}), "
+            f"{where}few effective draws: {size:.0f} in row {fewest.number} ({fewest.label.strip()}), "
             f"where at least {FEWEST_EFFECTIVE_DRAWS} are needed; raise ITER"
         )
     return found

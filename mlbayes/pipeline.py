@@ -1,5 +1,6 @@
 """The whole path on one page: script -> tree -> data -> model -> plan -> draws -> document -> files.
 
+With BYGROUP the middle of the path, from model to document, is gone once for each group.
 One function per stage, in the order of the path.  Each returns a value that can be printed, or raises
 `ProblemError` with everything it found wrong.  Stages are imported when they are reached, so that
 a check of a script loads neither numba nor scipy.
@@ -7,10 +8,11 @@ a check of a script loads neither numba nor scipy.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from mlbayes.data.groups import Group
     from mlbayes.data.table import Table
     from mlbayes.language.nodes import Script
     from mlbayes.model.model import Model
@@ -108,77 +111,172 @@ def sample(made: PlannedModel, threads: int, progress: Progress, stop: threading
     return run_chains(made, threads, progress, stop)
 
 
-def summarise(model: Model, draws: Draws) -> Document:
+def summarise(model: Model, draws: Draws, group: Group | None = None) -> Document:
     """Everything that is reported, as plain data."""
     from mlbayes.model.describe import describe
     from mlbayes.model.patterns import data_information
     from mlbayes.results.build import build_document
 
-    return build_document(model, describe(model), data_information(model), draws)
+    document = build_document(model, describe(model), data_information(model), draws)
+    return document if group is None else dataclasses.replace(document, group=group.label)
 
 
-def write(document: Document, options: RunOptions) -> str:
+def write(documents: Sequence[Document], options: RunOptions) -> str:
     """Write the report and the JSON file; return the report if it belongs on stdout."""
     from mlbayes.output.atomic import write_bytes
     from mlbayes.output.json_file import document_to_json
     from mlbayes.output.report import render_report
 
-    report = render_report(document)
+    report = render_report(*documents)
     if options.json is not None:
-        write_bytes(options.json, [document_to_json(document).encode()])
+        write_bytes(options.json, [document_to_json(*documents).encode()])
     if options.output is None:
         return report
     write_bytes(options.output, [report.encode()])
     return ""
 
 
-def save(model: Model, table: Table, draws: Draws, document: Document, options: RunOptions) -> None:
-    """Write the files of SAVE, and note their columns in the document."""
+def save(table: Table, found: Sequence[Found], options: RunOptions) -> None:
+    """Write the files of SAVE, and note the columns of saved data in the last document.
+
+    With groups each has tables of results of its own, while completed data are put together.
+    """
     from mlbayes.output.atomic import Place
-    from mlbayes.output.gather import gather, saved_orders
+    from mlbayes.output.gather import data_saves, gather, group_saves, saved_orders, together
     from mlbayes.output.saves import write_saves
 
-    if model.settings.saves:
-        script = model.source.path
-        place = Place(script.parent, (script, table.path), options.allow_outside)
-        results = gather(model, table, draws, document)
-        write_saves(model.settings.saves, results, place)
-        document.saved = saved_orders(model.settings.saves, results.imputations)
+    last = found[-1]
+    saves = last.part.model.settings.saves
+    if not saves:
+        return
+    script = last.part.model.source.path
+    place = Place(script.parent, (script, table.path), options.allow_outside)
+    results = [gather(each.part.model, table, each.draws, each.document) for each in found]
+    whole = results[-1]
+    if last.part.group is None:
+        write_saves(saves, whole, place)
+    else:
+        imputations = [each.imputations for each in results if each.imputations is not None]
+        if len(imputations) == len(found):
+            whole = dataclasses.replace(whole, imputations=together(imputations))
+        write_saves(data_saves(saves), whole, place)
+        for each, result in zip(found, results, strict=True):
+            if each.part.group is not None:
+                write_saves(group_saves(saves, each.part.group.file_label), result, place)
+    last.document.saved = saved_orders(saves, whole.imputations)
 
 
 # ------------------------------------------------------------------ the path
+@dataclass(frozen=True)
+class Part:
+    """What is run by itself: everything, or a group of BYGROUP."""
+
+    model: Model
+    group: Group | None = None
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the run of a part has found."""
+
+    part: Part
+    draws: Draws
+    document: Document
+
+
 def understand(source: Source, options: RunOptions = DEFAULTS) -> tuple[Model, Table]:
-    """From the text to the model and its data; reports at once what all these stages found."""
+    """The model of a script (with BYGROUP that of the first group) and its data."""
+    parts, table = understand_parts(source, options)
+    return parts[0].model, table
+
+
+def understand_parts(source: Source, options: RunOptions = DEFAULTS) -> tuple[list[Part], Table]:
+    """From the text to the models and their data; reports at once what all these stages found."""
     from mlbayes.language.recovery import Damage
 
     script, problems = parse(source, options.seed)
     damage = Damage(source, problems)
     later = output_problems(script, options)
-    model, table = None, None
+    parts: list[Part] = []
+    table = None
     if damage.spares_the_data:
         try:
             table, rows, found = load(script)
-            model, more = build(script, table, rows)
+            parts, more = build_parts(script, table, rows)
             later += [*found, *more]
         except ProblemError as error:
             later += error.problems
     stop_at([*problems, *damage.independent(later)])
-    assert model is not None and table is not None, "a script without problems has a model"
-    return model, table
+    assert parts and table is not None, "a script without problems has a model"
+    return parts, table
 
 
-def run(source: Source, options: RunOptions, console: Console) -> tuple[Document, str]:
-    """The whole path; returns the result and the text for stdout."""
-    model, table = understand(source, options)
-    made = plan(model)
+def build_parts(script: Script, table: Table, rows: NDArray[np.int64]) -> tuple[list[Part], list[Problem]]:
+    """A model for each group of BYGROUP, or one for all rows; and what is wrong with them."""
+    from mlbayes.data.groups import group_problems, split_rows
+
+    by = script.by_group
+    if by is None or by.name not in table.columns:
+        model, problems = build(script, table, rows)
+        return ([] if model is None else [Part(model)]), problems
+    groups, problems = split_rows(table, by, rows)
+    # within a group the variable is the same everywhere, so it imputes nothing
+    script = dataclasses.replace(script, fcs=tuple(name for name in script.fcs if name.name != by.name))
+    parts, found = [], []
+    for group in groups:
+        model, wrong = build(script, table, group.rows)
+        found.append((group, wrong))
+        if model is not None:
+            settings = dataclasses.replace(model.settings, stream=group.stream)
+            parts.append(Part(dataclasses.replace(model, settings=settings), group))
+    return parts, [*problems, *group_problems(found, by.name)]
+
+
+def run(source: Source, options: RunOptions, console: Console) -> tuple[list[Document], str]:
+    """The whole path; returns the result (a document for each group of BYGROUP) and the text for stdout."""
+    parts, table = understand_parts(source, options)
+    planned = [plan_part(part) for part in parts]
     console.compile_notice()
-    with Interrupt() as stop, console.progress() as progress:
-        draws = sample(made, options.threads or processors(), progress, stop)
-    if not draws.kept:
-        raise KeyboardInterrupt  # in the burn-in: there is nothing to report
-    document = summarise(model, draws)
-    save(model, table, draws, document, options)
-    return document, write(document, options)
+    found: list[Found] = []
+    for part, made in zip(parts, planned, strict=True):
+        draws = run_part(part, made, options, console)
+        if not draws.kept:
+            break  # interrupted in the burn-in: there is nothing to report
+        found.append(Found(part, draws, summarise(part.model, draws, part.group)))
+        if not draws.complete:
+            break
+    if not found:
+        raise KeyboardInterrupt
+    if len(found) < len(parts):
+        found[-1].document.complete = False
+    save(table, found, options)
+    documents = [each.document for each in found]
+    return documents, write(documents, options)
+
+
+def plan_part(part: Part) -> PlannedModel:
+    """The plan of a part; what cannot be run names the group."""
+    with in_group(part):
+        return plan(part.model)
+
+
+def run_part(part: Part, made: PlannedModel, options: RunOptions, console: Console) -> Draws:
+    """The draws of a part; a failure names the group."""
+    with in_group(part), Interrupt() as stop, console.progress() as progress:
+        return sample(made, options.threads or processors(), progress, stop)
+
+
+@contextlib.contextmanager
+def in_group(part: Part) -> Iterator[None]:
+    """Problems of a group name it."""
+    try:
+        yield
+    except ProblemError as error:
+        if part.group is None:
+            raise
+        raise ProblemError(
+            dataclasses.replace(p, message=f"{p.message} (group {part.group.label})") for p in error.problems
+        ) from None
 
 
 # ------------------------------------------------------------------ between the stages

@@ -48,4 +48,4 @@ def warm_up() -> None:
     model, _ = pipeline.build(script, table, np.arange(table.rows))
     assert model is not None
     draws = pipeline.sample(pipeline.plan(model), 1, SilentProgress(), threading.Event())
-    pipeline.write(pipeline.summarise(model, draws), pipeline.RunOptions())
+    pipeline.write([pipeline.summarise(model, draws)], pipeline.RunOptions())

@@ -61,7 +61,9 @@ class Chain:
         self.flag = flag
         self.burn = settings.burn
         self.total = settings.burn + kept_per_chain(settings)
-        self.rng = np.random.Generator(np.random.Philox(key=[settings.seed, number]))
+        self.rng = np.random.Generator(
+            np.random.Philox(key=[settings.seed, (settings.stream << 32) + number])
+        )
         self.store = start_state(planned, self.rng)
         self.work = make_work(planned.plan)
         self.records = np.empty((self.total, planned.layout.width))

@@ -137,11 +137,14 @@ def check_observed(model: Model, script: Script, notes: Notes) -> None:
     """Every variable of the model needs values to learn from."""
     for variable in model.variables.values():
         needed = variable.role in (Role.OUTCOME, Role.PREDICTOR)
+        if script.by_group is not None or model.imputation:  # a constant would stand for the intercept
+            needed |= variable.role is Role.FIXED and variable.name not in model.hierarchy.identifiers
         present = variable.values[~variable.missing]
         if needed and len(np.unique(present)) < 2:
             what = "has no values" if len(present) == 0 else "has the same value everywhere"
             message = f"'{variable.name}' {what} in the rows that are analysed"
-            notes.data_problem(message, _span_of(model, variable.name))
+            listed = {name.name: name.span for name in script.fcs}
+            notes.data_problem(message, _span_of(model, variable.name) or listed.get(variable.name))
 
 
 def _span_of(model: Model, name: str) -> Span | None:

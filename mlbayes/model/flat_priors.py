@@ -14,6 +14,7 @@ from mlbayes.model.model import (
     Equation,
     Expression,
     Family,
+    Kind,
     Model,
     Operation,
     Prior,
@@ -55,6 +56,26 @@ def check_flat_priors(model: Model, script: Script, notes: Notes) -> None:
         elif flat.units < flat.needed + MARGIN:
             text = f"{flat.what}: with so few the prior of (co)variances matters"
             notes.warn(f"{text}; consider OPTIONS: prior1.")
+    if "joint" not in model.settings.options:
+        _check_predictor_models(model, script, notes)
+
+
+def _check_predictor_models(model: Model, script: Script, notes: Notes) -> None:
+    """Slopes of predictor models are flat: there must be more values than coefficients."""
+    places = {name.name: name.span for name in script.fcs}
+    for predictor in model.predictor_models:
+        variable = model.variables[predictor.variable]
+        if variable.kind is not Kind.CONTINUOUS:
+            continue  # coefficients of latent responses have proper priors
+        for k, part in enumerate(predictor.parts):
+            units = model.hierarchy.units[part.level - 1] if k else int((~variable.missing).sum())
+            if units <= len(part.predictors) + 1:
+                what = "cluster means" if k else "observed values"
+                message = f"the model of '{variable.name}' at level {part.level} has {len(part.predictors)} predictors"
+                hint = "use fewer variables, or OPTIONS: joint;"
+                notes.problem(
+                    f"{message}, but there are only {units} {what}", places.get(variable.name), hint
+                )
 
 
 def _is_flat(prior: Prior) -> bool:

@@ -423,7 +423,10 @@ class ConditionalQuantity:
 
 @dataclass(frozen=True)
 class Settings:
-    """How long to run and what to write; `iterations` is the total over all chains after burn-in."""
+    """How long to run and what to write; `iterations` is the total over all chains after burn-in.
+
+    `stream` sets the random numbers of a group (BYGROUP) apart from those of others.
+    """
 
     seed: int
     burn: int
@@ -433,6 +436,7 @@ class Settings:
     imputations: int = 0
     options: frozenset[str] = frozenset()
     saves: tuple[tuple[str, str], ...] = ()
+    stream: int = 0
 
 
 @dataclass(frozen=True)

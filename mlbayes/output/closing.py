@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from mlbayes.output.layout import LABEL, RULE, header, number, paragraph, row
 from mlbayes.results.document import Document, Wald
 
@@ -15,6 +17,24 @@ def warning_lines(document: Document) -> list[str]:
     if not document.warnings:
         return [*lines, "  No warning messages."]
     for i, warning in enumerate(document.warnings):
+        lines += ([""] if i else []) + paragraph("WARNING", warning)
+    return lines
+
+
+def global_messages(documents: Sequence[Document]) -> list[str]:
+    """WARNING MESSAGES of a run by groups: those of all groups once, the others with their group."""
+    lines = ["WARNING MESSAGES:", "", "  GLOBAL MESSAGES:", ""]
+    everywhere = [w for w in documents[0].warnings if all(w in d.warnings for d in documents)]
+    found = list(everywhere)
+    found += [
+        f"Group {document.group}: {warning}"
+        for document in documents
+        for warning in document.warnings
+        if warning not in everywhere
+    ]
+    if not found:
+        return [*lines, "  No warning messages."]
+    for i, warning in enumerate(found):
         lines += ([""] if i else []) + paragraph("WARNING", warning)
     return lines
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,7 +40,56 @@ def imputations_of(model: Model, table: Table, draws: Draws) -> Imputations | No
             for k, column in enumerate(table.columns.values())
             if column.texts is not None
         },
+        rows=rows,
     )
+
+
+def together(parts: Sequence[Imputations]) -> Imputations:
+    """The imputations of several groups of rows as one, in the order of the data file.
+
+    Columns that OPTIONS adds may differ between groups: where a group has none its cells are missing.
+    """
+    names = list(dict.fromkeys(name for part in parts for name in part.names))
+    rows = np.concatenate([part.rows for part in parts])
+    order = np.argsort(rows)
+
+    def joined(tables: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
+        blocks = []
+        for part, table in zip(parts, tables, strict=True):
+            block = np.full((len(table), len(names)), np.nan)
+            block[:, [names.index(name) for name in part.names]] = table
+            blocks.append(block)
+        return np.concatenate(blocks)[order]
+
+    def joined_if_any(tables: Sequence[NDArray[np.float64] | None]) -> NDArray[np.float64] | None:
+        known = [table for table in tables if table is not None]
+        return joined(known) if len(known) == len(parts) else None
+
+    words = {k: [word for part in parts for word in part.words[k]] for k in parts[0].words}
+    return Imputations(
+        names=names,
+        blocks=[joined(tables) for tables in zip(*(part.blocks for part in parts), strict=True)],
+        original=joined_if_any([part.original for part in parts]),
+        mean=joined_if_any([part.mean for part in parts]),
+        variance=joined_if_any([part.variance for part in parts]),
+        words={k: [column[i] for i in order] for k, column in words.items()},
+        rows=rows[order],
+    )
+
+
+def data_saves(saves: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The files that hold completed data."""
+    return [(keyword, file) for keyword, file in saves if keyword in DATA_KEYWORDS]
+
+
+def group_saves(saves: Sequence[tuple[str, str]], label: str) -> list[tuple[str, str]]:
+    """The files of one group: tables of results, whose names get the group in place of `*`, or before the suffix."""
+    found = []
+    for keyword, file in saves:
+        if keyword not in DATA_KEYWORDS:
+            pattern = file if "*" in file else str(Path(file).with_suffix("")) + "*" + Path(file).suffix
+            found.append((keyword, pattern.replace("*", label)))
+    return found
 
 
 def completed(model: Model, table: Table, snapshot: Snapshot, spread: bool = False) -> NDArray[np.float64]:

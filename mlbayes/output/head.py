@@ -27,6 +27,11 @@ def banner(document: Document) -> list[str]:
     return [*lines, "", BAR]
 
 
+def group_banner(document: Document) -> list[str]:
+    """The heading of a group's results."""
+    return [BAR, "", f"GROUP {document.group} SAMPLER", "", BAR]
+
+
 def options(document: Document) -> list[str]:
     """ALGORITHMIC OPTIONS SPECIFIED."""
     lines = ["ALGORITHMIC OPTIONS SPECIFIED:", ""]

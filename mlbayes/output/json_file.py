@@ -12,9 +12,16 @@ from typing import Any
 from mlbayes.results.document import VERSION, Document
 
 
-def document_to_json(document: Document) -> str:
-    """A document as JSON text, keys in the order of the fields."""
-    plain = without_nan(dataclasses.asdict(document))
+def document_to_json(*documents: Document) -> str:
+    """A document as JSON text, keys in the order of the fields; of groups: a list of documents in `groups`."""
+    plain = [without_nan(dataclasses.asdict(document)) for document in documents]
+    if documents[0].group is None:
+        return dumped(plain[0])
+    return dumped({"version": VERSION, "groups": plain})
+
+
+def dumped(plain: Any) -> str:
+    """JSON text of plain data."""
     return json.dumps(plain, indent=1, ensure_ascii=True, allow_nan=False) + "\n"
 
 

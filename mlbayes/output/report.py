@@ -12,28 +12,43 @@ from mlbayes.results.document import DataInformation, Document, ModelInformation
 BETWEEN = "\n\n\n"
 
 
-def render_report(document: Document) -> str:
-    """The whole report as text."""
-    parts = [
-        head.banner(document),
-        head.options(document),
+def render_report(*documents: Document) -> str:
+    """The whole report as text; with BYGROUP of the documents of all groups."""
+    first, last = documents[0], documents[-1]
+    parts = [head.banner(last), head.options(first)]
+    if first.group is None:
+        parts += [*found_before(first), closing.warning_lines(first), *found_after(first)]
+    else:
+        for document in documents:
+            parts += [head.group_banner(document), *found_before(document), *found_after(document)]
+        parts.append(closing.global_messages(documents))
+    parts.append(closing.saved_lines(last))
+    if not last.complete:
+        parts.append([f"ERROR: {head.interruption(last)}"])
+    # Readers of the report drop its last two lines, so these are blank.
+    return ascii_only(BETWEEN.join("\n".join(lines) for lines in parts if lines) + BETWEEN)
+
+
+def found_before(document: Document) -> list[list[str]]:
+    """The parts before the warnings: burn-in, data, model."""
+    return [
         head.burn_in(document),
         head.acceptance(document),
         information.data_lines(document.data),
         information.model_lines(document.model),
-        closing.warning_lines(document),
+    ]
+
+
+def found_after(document: Document) -> list[list[str]]:
+    """The parts after the warnings: fit, summaries, estimates."""
+    return [
         closing.fit_lines(document),
         closing.summary_lines(document),
         estimates.residual_lines(document),
         estimates.outcome_lines(document),
         estimates.generated_lines(document),
         estimates.predictor_lines(document),
-        closing.saved_lines(document),
     ]
-    if not document.complete:
-        parts.append([f"ERROR: {head.interruption(document)}"])
-    # Readers of the report drop its last two lines, so these are blank.
-    return ascii_only(BETWEEN.join("\n".join(lines) for lines in parts if lines) + BETWEEN)
 
 
 def render_model_information(information_: ModelInformation) -> str:

@@ -28,6 +28,7 @@ class Imputations:
 
     `names`: all input columns first.  `original`: the data as read, nan in added columns.  `mean`,
     `variance`: over draws, same shape.  `words`: {column: its words} of columns of text, whose numbers are mere codes.
+    `rows`: their positions in the data file.
     """
 
     names: list[str]
@@ -36,6 +37,7 @@ class Imputations:
     mean: Array | None = None
     variance: Array | None = None
     words: Mapping[int, Sequence[str]] = field(default_factory=dict)
+    rows: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
 
 
 @dataclass(frozen=True)

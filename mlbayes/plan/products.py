@@ -107,11 +107,11 @@ class RowProducts:
         """The rows that change, with what blocks before this one have computed of them."""
         if self._subset is None:
             key = (self.base.level, self.rows.tobytes(), self.changing.tobytes())
-            known = self.symbols.changing_rows.get(key)
+            known = self.symbols.shared_rows.get(key)
             if known is None:
                 members = np.flatnonzero(self.changing)
                 known = ChangingRows(self.symbols, self.base, self._parents(), members)
-                self.symbols.changing_rows[key] = known
+                self.symbols.shared_rows[key] = known
             self._subset = known, Evaluator(self.symbols, known.units)
         return self._subset
 

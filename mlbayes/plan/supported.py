@@ -18,7 +18,6 @@ from mlbayes.problems import Problem, ProblemKind
 from mlbayes.source import Span
 
 COMMANDS = {
-    "bygroup": "BYGROUP",
     "weight": "WEIGHT",
     "dropout": "DROPOUT",
     "simulate": "SIMULATE",

@@ -70,7 +70,7 @@ class Symbols:
         self.static: dict[Atom, Vector] = {}
         self.derived: dict[Expression, Atom] = {}
         self.functions: dict[Atom, Function] = {}
-        self.changing_rows: dict[tuple[int, bytes, bytes], ChangingRows] = {}
+        self.shared_rows: dict[tuple[int, bytes, bytes], ChangingRows] = {}
         self.modelled = {m.variable for m in model.predictor_models}
         self.equations = planned_equations(model)
         self.lag_orders = lagged_names(model)

@@ -189,7 +189,8 @@ class Document:
     `options`: label -> text, or label -> {label: text} for a group, in order of printing.  `draws`:
     {"iterations": total, "chains": number}.  `data_sets`: number of data sets that the data summaries average over.
     `complete`: False when the run was interrupted.  `tables`: all parameter tables in order of printing;
-    `residual_correlations` apart.  `timing` goes to the JSON file only when asked for, never to the report.
+    `residual_correlations` apart.  `group`: the value of the BYGROUP variable that it belongs to.  `timing` goes to the
+    JSON file only when asked for, never to the report.
     """
 
     version: str
@@ -212,3 +213,4 @@ class Document:
     predictor_tables: list[Table]
     saved: list[SavedOrder] = field(default_factory=list)
     complete: bool = True
+    group: str | None = None

@@ -61,7 +61,6 @@ REFUSED = [
     "MODEL: y ~ z@l1 (exp(l1*x));",
     TWO + "MODEL: y ~ z; OPTIONS: hev;",
     "WEIGHT: o; MODEL: y ~ z;",
-    "BYGROUP: b; MODEL: y ~ z;",
 ]
 
 

@@ -26,7 +26,7 @@ def fakes(monkeypatch, tmp_path):
     model = dataclasses.replace(model, settings=settings, source=source)
     table = Table(tmp_path / "data.csv", {"x": Column("x", "x", np.zeros(3))}, ("999",), np.arange(3))
     information, data = synthetic.make_information()
-    monkeypatch.setattr(pipeline, "understand", lambda *arguments: (model, table))
+    monkeypatch.setattr(pipeline, "understand_parts", lambda *arguments: ([pipeline.Part(model)], table))
     monkeypatch.setattr(pipeline, "plan", lambda model: "the plan")
     monkeypatch.setattr(Console, "compile_notice", lambda self: None)
     monkeypatch.setattr("mlbayes.model.describe.describe", lambda model: information)
@@ -48,7 +48,7 @@ def test_a_run_hands_each_value_on_and_writes_its_files(fakes, monkeypatch, tmp_
     draws = synthetic.make_draws()
     monkeypatch.setattr(pipeline, "sample", sampler(draws, seen))
     options = pipeline.RunOptions(tmp_path / "report.txt", tmp_path / "result.json", threads=3)
-    document, text = pipeline.run(fakes, options, Console(quiet=True))
+    (document,), text = pipeline.run(fakes, options, Console(quiet=True))
     assert seen == [("the plan", 3, False)] and text == "" and document.complete
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "estimates.csv", "iter.csv", "psr.csv", "report.txt", "result.json", "simple.csv",
