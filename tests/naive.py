@@ -187,7 +187,8 @@ class Values:
     `parameters`: coefficients and variances by name.  `effects`, `matrices`: (equation, level), shape (terms, units)
     and (terms, terms) in the order of RandomEffects.terms.  `slopes`, `residuals`: (name, part).
     `lags`: (name, occasions).  `working`: per equation of a categorical or count outcome its response and the
-    precision of each unit.  `active`: per equation which units count.  `raw`: equations whose predictors are not centred at grand means.
+    precision of each unit.  `active`: per equation which units count.  `raw`: equations whose predictors are not
+    centred at grand means.
     """
 
     def __init__(self, model) -> None:

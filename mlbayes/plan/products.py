@@ -92,7 +92,7 @@ class RowProducts:
         changes = np.zeros_like(self.rows)
         for atom in monomial:
             if self.symbols.is_dynamic(atom):
-                changes |= self.symbols.changing_rows(atom)
+                changes |= self.symbols.moving_rows(atom)
         return changes
 
     def _numbers(self, monomial: Monomial) -> NDArray[np.float64]:

@@ -140,7 +140,7 @@ class Symbols:
         """The value of a variable k occasions earlier."""
         return Atom("lag", name, 1, k)
 
-    def changing_rows(self, atom: Atom) -> NDArray[np.bool_]:
+    def moving_rows(self, atom: Atom) -> NDArray[np.bool_]:
         """On which rows a changing symbol of rows changes."""
         if atom.kind == "value":
             return self.model.variables[atom.name].missing
@@ -153,7 +153,7 @@ class Symbols:
         """Values of a changing symbol of rows where they do not change, else 0."""
         values = np.zeros(self.units(1))
         if atom.kind in ("value", "lag"):
-            known = ~self.changing_rows(atom)
+            known = ~self.moving_rows(atom)
             source = np.arange(values.size)
             if atom.kind == "lag":
                 source = source - atom.index
