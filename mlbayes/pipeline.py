@@ -70,11 +70,15 @@ def parse(source: Source, seed: int | None = None) -> tuple[Script, list[Problem
 
 
 def load(script: Script) -> tuple[Table, NDArray[np.int64], list[Problem]]:
-    """The data with the columns of TRANSFORM, and the positions of the rows that pass FILTER."""
+    """The data with the columns of TRANSFORM and DROPOUT, and the positions of the rows that pass FILTER.
+
+    Where MODEL looks back in time, there is a row for each occasion.
+    """
     import numpy as np
 
     from mlbayes.data.read import read_table
     from mlbayes.data.transform import apply_filter, apply_transforms
+    from mlbayes.model.occasions import arrange_occasions
 
     if script.data is None:
         raise ProblemError([Problem("the script names no data file", hint="add DATA: file.csv;")])
@@ -87,7 +91,12 @@ def load(script: Script) -> tuple[Table, NDArray[np.int64], list[Problem]]:
     )
     table, problems = apply_transforms(table, script.transform, identifiers)
     passed, more = apply_filter(table, script.filter, identifiers)
-    return table, np.flatnonzero(passed), [*problems, *more]
+    problems += more
+    try:
+        table, rows, more = arrange_occasions(script, table, np.flatnonzero(passed))
+    except ProblemError as error:
+        raise ProblemError([*problems, *error.problems]) from None
+    return table, rows, [*problems, *more]
 
 
 def build(script: Script, table: Table, rows: NDArray[np.int64]) -> tuple[Model | None, list[Problem]]:

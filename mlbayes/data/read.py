@@ -91,8 +91,11 @@ def _body(path: Path, names: tuple[str, ...], codes: MissingCodes) -> _Body:
     return _Body(path, [every_line[i] for i in filled], np.array(filled, np.int64) + 1, titles, split)
 
 
-def require_numeric(table: Table, name: str) -> list[Problem]:
-    """The problems of a column that should hold numbers: one for each different word that is none."""
+def require_numeric(table: Table, name: str, hint: str = "") -> list[Problem]:
+    """The problems of a column that should hold numbers: one for each different word that is none.
+
+    `hint`: how to mend words that do not look like codes of missing values.
+    """
     column = table.columns[name]
     if column.texts is None:
         return []
@@ -107,7 +110,7 @@ def require_numeric(table: Table, name: str) -> list[Problem]:
                 f"'{_shortened(word)}' is not a {_wanted(word)}{others}",
                 hint=f"if it stands for a missing value, declare it: MISSING: {word};"
                 if word.lower() in _USUAL_CODES
-                else "",
+                else hint,
                 kind=ProblemKind.DATA,
                 place=f"{table.path.name}, line {line}, column '{column.title}'",
             )

@@ -31,13 +31,16 @@ class Column:
 class Table:
     """All columns in file order (computed ones last), keyed by lower-case name.
 
-    `lines` has the line of the file that each row came from, for messages.
+    `lines` has the line of the file that each row came from, for messages.  `added`: how many rows at the end
+    are occasions that the file lacks; their lines are 0.  `warnings`: what was done to the rows.
     """
 
     path: Path
     columns: dict[str, Column]
     missing_codes: tuple[str, ...] = ()
     lines: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    added: int = 0
+    warnings: tuple[str, ...] = ()
 
     @property
     def rows(self) -> int:
@@ -47,3 +50,7 @@ class Table:
     def values(self, name: str) -> Vector:
         """The values of a column, shape (rows,)."""
         return self.columns[name].values
+
+    def place(self, row: int) -> str:
+        """Where a row comes from, for messages."""
+        return f"line {self.lines[row]}" if row < self.rows - self.added else "an added occasion"

@@ -27,15 +27,16 @@ _SPECIAL = {"ifelse": (3, 3), "missing": (2, 2), "ismissing": (1, 1), "cluster_m
 
 
 def evaluate(
-    expression: nodes.Expression, table: Table, identifiers: Sequence[str] = ()
+    expression: nodes.Expression, table: Table, identifiers: Sequence[str] = (), active: Mask | None = None
 ) -> tuple[Vector, list[Problem]]:
     """An expression for every row of a table, shape (rows,), with the problems found on the way.
 
-    `identifiers` are the cluster variables in any order, for `cluster_mean`.
+    `identifiers` are the cluster variables in any order, for `cluster_mean`.  Values outside the domain of a
+    function are problems in the rows `active` only (all rows if None).
     """
     evaluation = _Evaluation(table, identifiers)
     with np.errstate(all="ignore"):
-        values = evaluation.value(expression, np.ones(table.rows, np.bool_))
+        values = evaluation.value(expression, np.ones(table.rows, np.bool_) if active is None else active)
     return values, evaluation.problems
 
 
@@ -183,17 +184,17 @@ class _Evaluation:
         bad = active & ~missing & ~np.isfinite(result)
         if bad.any():
             row = int(np.argmax(bad))
-            line = self.table.lines[row]
+            place = self.table.place(row)
             count = int(bad.sum())
             others = f" and {count - 1} other row{'s' if count > 2 else ''}" if count > 1 else ""
             shown = _applied(symbol, [f"{argument[row]:.6g}" for argument in arguments])
             self.problems.append(
                 Problem(
-                    f"{shown} is not a finite number (line {line} of {self.table.path.name}{others})",
+                    f"{shown} is not a finite number ({place} of {self.table.path.name}{others})",
                     span,
                     "choose other values for such rows with ifelse() or missing()",
                     ProblemKind.DATA,
-                    f"{self.table.path.name}, line {line}",
+                    f"{self.table.path.name}, {place}",
                 )
             )
         return np.where(np.isfinite(result), result, np.nan)

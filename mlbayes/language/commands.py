@@ -159,7 +159,7 @@ OPTIONS = (
     Keyword("tuneinfo", "print acceptance rates of all chains"),
     Keyword("allpatterns", "print all patterns of missing values instead of the ten most frequent"),
     Keyword("labels", "print the labels of the parameters"),
-    Keyword("nodrop", "keep the rows after a dropout"),
+    Keyword("nodrop", "keep the rows after a dropout, and those without values at the end of a series"),
 )
 
 SAVE = (

@@ -37,7 +37,7 @@ def build_model(
 
     `selected_rows`: positions of the rows that pass FILTER, all rows if None.
     """
-    notes = Notes()
+    notes = Notes(warnings=list(table.warnings))
     settings = read_settings(script, notes)
     names = collect_names(script, table)
     variables, hierarchy, rows = read_variables(script, table, names, selected_rows, notes)

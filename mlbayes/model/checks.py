@@ -98,7 +98,7 @@ def _cycles(edges: dict[str, set[str]]) -> Iterator[list[str]]:
 
 
 def check_lags(model: Model, script: Script, notes: Notes) -> None:
-    """Lags need clusters and an occasion variable with whole, consecutive values."""
+    """Lags need an order of occasions, and variables that differ between them."""
     lagged = [
         (reference, term.span)
         for equation in model.equations
@@ -108,17 +108,20 @@ def check_lags(model: Model, script: Script, notes: Notes) -> None:
     ]
     if not lagged:
         return
-    reference, span = lagged[0]
-    missing = [
-        command
-        for command, absent in (
-            ("CLUSTERID", not model.hierarchy.identifiers),
-            ("TIMEID", model.time is None),
-        )
-        if absent
-    ]
-    if missing:
-        notes.problem(f"'{reference.variable}.lag' needs {' and '.join(missing)}", span)
+    if model.time is None:
+        reference, span = lagged[0]
+        hint = "name the variable that counts the occasions: TIMEID: week;"
+        notes.problem(f"'{reference.variable}.lag' needs TIMEID", span, hint)
+        return
+    for reference, span in lagged:
+        name = reference.variable
+        if reference.level > 1:
+            hint = "it is the same at each occasion: use the variable itself"
+            notes.problem(f"'{name}' has no lag: it varies at level {reference.level}", span, hint)
+        elif (model.hierarchy.earlier(reference.argument) < 0).all():
+            lag = reference.argument
+            message = f"no series has the {lag + 1} occasions that '{name}.lag{lag}' needs"
+            notes.data_problem(message, span)
 
 
 def check_group_centring(model: Model, script: Script, notes: Notes) -> None:
@@ -173,7 +176,5 @@ def check_weights(model: Model, script: Script, notes: Notes) -> None:
 
 def check_unsupported_commands(model: Model, script: Script, notes: Notes) -> None:
     """Commands that change the data before the model is built and are not there yet."""
-    if script.dropout:
-        notes.unsupported("DROPOUT is not supported yet", script.command_spans.get("dropout"))
     if script.simulate:
         notes.unsupported("SIMULATE is not supported yet", script.command_spans.get("simulate"))

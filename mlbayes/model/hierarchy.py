@@ -1,8 +1,8 @@
 """Rows and clusters: what nests in what, the order of units, and the level at which a variable varies.
 
 Clusters are numbered in order of their first appearance in the data file (those of level 2 within their
-cluster of level 3), and rows keep the order of the file within their cluster.  So results depend on the
-order of rows, but never on what clusters are called.
+cluster of level 3).  Within their cluster rows are in order of TIMEID, or keep the order of the file without it.
+So results depend on the order of rows, but never on what clusters are called.
 """
 
 from __future__ import annotations
@@ -38,14 +38,16 @@ class _Clusters:
 
 
 def build_hierarchy(
-    table: Table, cluster_ids: tuple[Name, ...], used_rows: Indices
+    table: Table, cluster_ids: tuple[Name, ...], used_rows: Indices, time: str | None = None
 ) -> tuple[Hierarchy, list[Problem]]:
     """The hierarchy of the used rows for no, one or two identifiers in any order.
 
-    With problems the hierarchy has a single level, so that other checks can go on.
+    `time`: the occasion variable, which orders the rows of each cluster (missing occasions last).  With problems
+    the hierarchy has a single level, so that other checks can go on.
     """
     rows = np.asarray(used_rows, np.int64)
-    single = Hierarchy((), (len(rows),), rows, ())
+    times = np.zeros(len(rows)) if time is None else table.values(time)[rows]
+    single = Hierarchy((), (len(rows),), rows[np.argsort(times, kind="stable")], ())
     problems = _check_identifiers(table, cluster_ids, rows)
     if problems or not cluster_ids or not len(rows):
         return single, problems
@@ -56,7 +58,7 @@ def build_hierarchy(
         problems = _check_nesting(table, rows, *clusters)
         if problems:
             return single, [replace(problem, span=cluster_ids[1].span) for problem in problems]
-    return _sorted_hierarchy(table, rows, clusters), []
+    return _sorted_hierarchy(table, rows, clusters, times), []
 
 
 def _check_identifiers(table: Table, cluster_ids: Sequence[Name], rows: Indices) -> list[Problem]:
@@ -134,9 +136,9 @@ def _straddling(table: Table, rows: Indices, inner: _Clusters, outer: _Clusters)
     )
 
 
-def _sorted_hierarchy(table: Table, rows: Indices, clusters: list[_Clusters]) -> Hierarchy:
-    """Rows sorted by cluster, `clusters` being those of level 2 and perhaps of level 3."""
-    order = np.lexsort([identifier.of_row for identifier in clusters])  # stable; the last key leads
+def _sorted_hierarchy(table: Table, rows: Indices, clusters: list[_Clusters], times: Vector) -> Hierarchy:
+    """Rows sorted by cluster and time, `clusters` being those of level 2 and perhaps of level 3."""
+    order = np.lexsort([times, *(identifier.of_row for identifier in clusters)])  # stable; the last key leads
     starts, parents, below = [], [], np.arange(len(rows))
     for identifier in clusters:
         of_row = identifier.of_row[order]

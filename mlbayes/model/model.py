@@ -4,8 +4,9 @@ Nothing here knows how a script is written or how a model is sampled.  All objec
 `mlbayes.model.build` makes them and `mlbayes.plan` reads them.
 
 Units and order.  Rows are sorted by level-3 and level-2 cluster, so that the rows of a cluster stand
-together; `Hierarchy.order` leads back to the order of the data file.  Level 1 is the row, level 2 the
-cluster of rows, level 3 the cluster of clusters.  A model without clusters has level 1 only.
+together, and by TIMEID within their cluster; `Hierarchy.order` leads back to the order of the data file.
+Level 1 is the row, level 2 the cluster of rows, level 3 the cluster of clusters.  A model without clusters
+has level 1 only.
 """
 
 from __future__ import annotations
@@ -137,6 +138,16 @@ class Hierarchy:
         for parent in self.parents[level - 1 : upper - 1]:
             indices = parent[indices]
         return indices
+
+    def earlier(self, lag: int) -> Indices:
+        """For each row the one `lag` rows before it in its cluster of level 2, -1 where there is none; shape (rows,).
+
+        With lags in the model these are occasions: rows are in order of time, and none is left out.
+        """
+        rows = np.arange(self.units[0], dtype=np.int64)
+        cluster = self.ancestors(1, min(2, self.levels)) if self.levels > 1 else np.zeros_like(rows)
+        before = rows - lag
+        return np.where((before >= 0) & (cluster[np.maximum(before, 0)] == cluster), before, -1)
 
 
 class Kind(Enum):
@@ -465,8 +476,8 @@ class Model:
     """The whole model graph.
 
     `equations` in order of printing (within a block by outcome).  `predictor_models` in order of printing.
-    `used_rows`: positions in the table of the rows that are analysed, in file order (`hierarchy.order` indexes
-    the table as well).  `places`: where each command stands, by lower-case name.
+    `used_rows`: positions in the table of the rows that are analysed, in file order, occasions that were added
+    last (`hierarchy.order` indexes the table as well).  `places`: where each command stands, by lower-case name.
     `weights`: variables with sampling weights.  `time`: the occasion variable.  `imputation`: FCS, a model
     of the predictors alone.
     """

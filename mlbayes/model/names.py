@@ -53,7 +53,7 @@ def split_name(name: str, known: Collection[str], nominal: Collection[str]) -> S
 class Names:
     """Everything that a script declares, by name.
 
-    `columns`: of the data.  `latent`: latent variables with their entry in LATENT.
+    `columns`: of the data, indicators of DROPOUT among them.  `latent`: latent variables with their entry in LATENT.
     `labels`: parameters named with `@`, and those in `declared`: no coefficients, but named inside an expression
     of MODEL or a constraint and given a prior in PARAMETERS.
     """
@@ -84,7 +84,7 @@ class Names:
 
 def collect_names(script: Script, table: Table) -> Names:
     """The declared names of a script."""
-    columns = frozenset(table.columns)
+    columns = frozenset(table.columns) | frozenset(entry.name.name for entry in script.dropout)
     latent = {entry.name.name: entry for entry in script.latent}
     effects = {effect.name.name: effect for effect in script.random_effects}
     definitions = {

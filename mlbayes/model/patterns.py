@@ -22,6 +22,7 @@ def data_information(model: Model) -> DataInformation:
     return DataInformation(
         sample_size=model.hierarchy.units[0],
         identifiers={str(k): name for k, name in enumerate(model.hierarchy.identifiers, start=2)},
+        time=model.time or "",
         clusters={str(k): units for k, units in enumerate(model.hierarchy.units[1:], start=2)},
         dummies={
             v.name: [f"{v.name}.{code}" for code in v.codes if code != v.reference]
@@ -84,18 +85,7 @@ def _lagged(model: Model, reference: Reference) -> tuple[str, float, Marks]:
     """A lag is missing where the earlier occasion is, or where there is none."""
     variable = model.variables[reference.variable]
     missing = np.ones(model.hierarchy.units[0], np.bool_)
-    source = _earlier(model, reference.argument)
+    source = model.hierarchy.earlier(reference.argument)
     known = source >= 0
     missing[known] = variable.missing[model.hierarchy.ancestors(1, variable.level)][source[known]]
     return f"{variable.name}.lag{reference.argument}", 100.0 * float(missing.mean()), missing
-
-
-def _earlier(model: Model, lag: int) -> NDArray[np.int64]:
-    """For each row the row `lag` occasions earlier in its cluster, -1 where there is none."""
-    cluster = model.hierarchy.ancestors(1, min(2, model.hierarchy.levels)).tolist()
-    clock = model.variables[model.time] if model.time else None
-    if clock is None:
-        return np.full(len(cluster), -1, np.int64)
-    time = clock.values[model.hierarchy.ancestors(1, clock.level)].tolist()
-    place = {key: row for row, key in enumerate(zip(cluster, time, strict=True))}
-    return np.array([place.get((c, t - lag), -1) for c, t in zip(cluster, time, strict=True)], np.int64)

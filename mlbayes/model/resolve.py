@@ -181,6 +181,10 @@ class Resolver:
         if form is Form.DUMMY and split.argument not in variable.codes:
             codes = ", ".join(str(code) for code in variable.codes)
             self.notes.problem(f"'{base}' has no code {split.argument}", name.span, f"its codes are {codes}")
+        if form is Form.LAG and not split.argument:
+            self.notes.problem(
+                f"'{name.name}' is no earlier value", name.span, f"write '{base}' or '{base}.lag1'"
+            )
         text = f"{base}.lag{split.argument}" if form is Form.LAG else name.name
         return Resolved(Reference(base, variable.level, form, split.argument, variable.centring), text)
 

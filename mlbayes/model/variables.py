@@ -37,14 +37,22 @@ def read_variables(
     identifiers = [name.name for name in script.cluster_ids]
     used = used_columns(script, names)
     columns = [name for name in table.columns if name in used]
+    time = script.time_id.name if script.time_id else ""
     aside = [*script.weights, *([script.time_id] if script.time_id else [])]
     every = [name for name in dict.fromkeys([*columns, *(n.name for n in aside)]) if name in table.columns]
     for name in every:
         if name not in identifiers:
-            notes.problems += require_numeric(table, name)
+            hint = (
+                "occasions are whole numbers: number those of each cluster 1, 2, 3, ..."
+                if name == time
+                else ""
+            )
+            notes.problems += require_numeric(table, name, hint)
     rows = np.arange(table.rows, dtype=np.int64) if selected is None else np.asarray(selected, np.int64)
     rows = _with_data(script, table, names, [c for c in columns if c not in identifiers], rows, notes)
-    hierarchy, problems = build_hierarchy(table, script.cluster_ids, rows)
+    hierarchy, problems = build_hierarchy(
+        table, script.cluster_ids, rows, time if time in table.columns else None
+    )
     notes.problems += problems
     variables = {
         name: _variable(name, table.values(name)[hierarchy.order], hierarchy, declared, notes)
@@ -61,6 +69,8 @@ def read_declarations(script: Script, table: Table, names: Names, notes: Notes) 
     entries = [("ORDINAL", Kind.ORDINAL, name) for name in script.ordinal]
     entries += [("NOMINAL", Kind.NOMINAL, entry.name) for entry in script.nominal]
     entries += [("COUNT", Kind.COUNT, name) for name in script.count]
+    typed = {name for _, _, name in entries}
+    entries += [("DROPOUT", Kind.ORDINAL, e.name) for e in script.dropout if e.name not in typed]
     for command, kind, name in entries:
         require_column(name, command, table, notes)
         known = kinds.setdefault(name.name, (kind, name))

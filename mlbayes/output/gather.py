@@ -18,21 +18,30 @@ from mlbayes.results.draws import Draws, Snapshot
 from mlbayes.results.parameters import Parameters
 from mlbayes.results.rhat import rhat_table
 
+ADDED = "added#"  # not a name that a variable can have
 DATA_KEYWORDS = ("stacked", "stacked0", "separate", "avgimp", "varimp")
 
 
 def imputations_of(model: Model, table: Table, draws: Draws) -> Imputations | None:
-    """The completed data: every column of the data file with imputed values put in, then what OPTIONS adds."""
+    """The completed data: every column of the data file with imputed values put in, then what OPTIONS adds.
+
+    Occasions that the data file lacks stand below its rows, and a last column tells them apart.
+    """
     snapshots = [*draws.snapshots]
     sample = snapshots[0] if snapshots else draws.snapshot_mean
     if sample is None:
         return None
     mean, variance = draws.snapshot_mean, draws.snapshot_variance
     rows = np.sort(model.used_rows)
+    marks = _marks(table, rows)
     return Imputations(
-        names=[column.title for column in table.columns.values()] + list(sample.added),
+        names=[column.title for column in table.columns.values()]
+        + list(sample.added)
+        + [ADDED] * marks.shape[1],
         blocks=[completed(model, table, snapshot) for snapshot in snapshots],
-        original=np.column_stack([_columns(table, rows), np.full((rows.size, len(sample.added)), np.nan)]),
+        original=np.column_stack(
+            [_columns(table, rows), np.full((rows.size, len(sample.added)), np.nan), marks]
+        ),
         mean=None if mean is None else completed(model, table, mean),
         variance=None if variance is None else completed(model, table, variance, spread=True),
         words={
@@ -102,7 +111,13 @@ def completed(model: Model, table: Table, snapshot: Snapshot, spread: bool = Fal
             drawn = snapshot.values[name][back]
             data[:, place] = np.where(np.isnan(data[:, place]), drawn, data[:, place])
     added = [column[back] for column in snapshot.added.values()]
-    return np.column_stack([data, *added])
+    return np.column_stack([data, *added, _marks(table, rows) * (0.0 if spread else 1.0)])
+
+
+def _marks(table: Table, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    """A column that is 1 in occasions that the data file lacks, shape (rows, 1); no column if none was added."""
+    added = rows >= table.rows - table.added
+    return added.astype(np.float64).reshape(-1, 1)[:, : int(table.added > 0)]
 
 
 def _columns(table: Table, rows: NDArray[np.int64]) -> NDArray[np.float64]:

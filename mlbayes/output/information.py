@@ -14,6 +14,8 @@ def data_lines(data: DataInformation) -> list[str]:
     lines = ["DATA INFORMATION:", ""]
     for level, name in sorted(data.identifiers.items()):
         lines += labelled(f"Level-{level} identifier", name)
+    if data.time:
+        lines += labelled("Time identifier", data.time)
     lines += labelled("Sample Size", str(data.sample_size))
     for level, count in sorted(data.clusters.items()):
         lines += labelled(f"Level-{level} Clusters", str(count))

@@ -94,7 +94,8 @@ class MissingRow:
 class DataInformation:
     """Sample size, clusters, dummy codes and missing-data patterns.
 
-    `identifiers`, `clusters`: keyed by level ("2", "3").  `pattern_percent`: share of rows of each printed pattern.
+    `identifiers`, `clusters`: keyed by level ("2", "3").  `time`: the occasion variable, empty without TIMEID.
+    `pattern_percent`: share of rows of each printed pattern.
     """
 
     sample_size: int
@@ -104,6 +105,7 @@ class DataInformation:
     missing: list[MissingRow] = field(default_factory=list)
     pattern_percent: list[float] = field(default_factory=list)
     hidden_patterns: int = 0
+    time: str = ""
 
 
 @dataclass
