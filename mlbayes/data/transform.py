@@ -102,6 +102,8 @@ class _Evaluation:
             hint = nearest(name.name, self.table.columns)
             if suffix == "mean" and stem in self.table.columns:
                 hint = f"latent means exist in MODEL only; cluster_mean({stem}) is the mean of the data"
+            elif suffix.startswith("lag") and stem in self.table.columns:
+                hint = "earlier values exist in MODEL only, in definitions too: d = y - y.lag;"
             return self._nothing(f"there is no variable '{name.name}' in the data", name.span, hint)
         if numeric:
             self.problems += require_numeric(self.table, name.name)

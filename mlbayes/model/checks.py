@@ -15,6 +15,7 @@ from mlbayes.model.identification import check_identification
 from mlbayes.model.model import (
     Centring,
     Form,
+    Kind,
     Model,
     Role,
     references,
@@ -115,7 +116,10 @@ def check_lags(model: Model, script: Script, notes: Notes) -> None:
         return
     for reference, span in lagged:
         name = reference.variable
-        if reference.level > 1:
+        if model.variables[name].kind is Kind.NOMINAL:
+            hint = f"make a variable for each code in TRANSFORM: d = ({name} == 2); and use d.lag"
+            notes.problem(f"the lag of the nominal variable '{name}' is not a number", span, hint)
+        elif reference.level > 1:
             hint = "it is the same at each occasion: use the variable itself"
             notes.problem(f"'{name}' has no lag: it varies at level {reference.level}", span, hint)
         elif (model.hierarchy.earlier(reference.argument) < 0).all():

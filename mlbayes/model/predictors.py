@@ -18,7 +18,7 @@ from mlbayes.model.model import (
     Variable,
     references,
 )
-from mlbayes.model.names import Names
+from mlbayes.model.names import Names, uses_lag
 from mlbayes.model.notes import Notes
 
 SILENTLY_FIXED = "it is complete and not centred, as are all predictors that are not FIXED"
@@ -41,6 +41,7 @@ def assign_roles(
     right = [name for name in right if name not in names.effects]
     declared = {name.name: name for name in script.fixed}
     rest = [name for name in right if name not in declared and name not in identifiers]
+    lagged = uses_lag(script, names)
     reasons = _reasons(rest, _names_in_simple(script, names), variables, equations)
     result = {}
     for name, variable in variables.items():
@@ -52,7 +53,7 @@ def assign_roles(
         elif name in right:
             role, because = _role_on_the_right(name, variable, declared, identifiers, reasons)
         result[name] = replace(variable, role=role, because=because)
-        check_role(result[name], declared, notes)
+        check_role(result[name], declared, notes, lagged)
     _note_roles(result, levels, notes)
     return result
 
@@ -120,8 +121,8 @@ def _role_on_the_right(
     return Role.FIXED, SILENTLY_FIXED
 
 
-def check_role(variable: Variable, declared: dict[str, Name], notes: Notes) -> None:
-    """A variable must be able to play its role."""
+def check_role(variable: Variable, declared: dict[str, Name], notes: Notes, lagged: bool = False) -> None:
+    """A variable must be able to play its role.  `lagged`: occasions may have been added to the data."""
     name = variable.name
     if variable.role is Role.OUTCOME and name in declared:
         hint = "take it out of FIXED or remove its equation"
@@ -129,9 +130,10 @@ def check_role(variable: Variable, declared: dict[str, Name], notes: Notes) -> N
     if variable.role is Role.FIXED and variable.incomplete:
         message = f"the FIXED variable '{name}' has {int(variable.missing.sum())} missing values"
         span = declared[name].span if name in declared else None
-        notes.data_problem(
-            message, span, "a variable with missing values needs a distribution: take it out of FIXED"
-        )
+        hint = "a variable with missing values needs a distribution: take it out of FIXED"
+        if lagged:
+            hint += " (its value is missing where '.lag' needs an occasion that the data have no row for)"
+        notes.data_problem(message, span, hint)
     if variable.role is Role.PREDICTOR and variable.kind is Kind.COUNT:
         hint = f"write an equation for it: {name} ~ ...;"
         notes.problem(f"the count '{name}' needs a distribution as a predictor", hint=hint)

@@ -173,6 +173,9 @@ class Resolver:
     def _reference(self, name: Name, split: Split, variable: Variable) -> Resolved:
         base, form = variable.name, split.form
         if base in self.names.effects:
+            if form is not Form.VALUE:
+                hint = f"write '{base}'"
+                self.notes.problem(f"the random effect '{base}' has no other form", name.span, hint)
             return Resolved(Reference(base, variable.level, Form.EFFECT), base)
         if form is Form.MEAN:
             return self._mean(name, variable)

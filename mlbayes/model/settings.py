@@ -48,9 +48,11 @@ def _check(script: Script, settings: Settings, notes: Notes) -> None:
         hint = "choose one family of priors"
         notes.problem(f"OPTIONS has both {' and '.join(priors)}", script.options[0].span, hint)
     if settings.chains < 1:
-        notes.problem("CHAINS must be at least 1", spans.get("CHAINS"))
+        notes.problem("CHAINS must be at least 1", spans.get("chains"))
     elif settings.iterations < settings.chains:
         message = f"ITER is {settings.iterations} in total for {settings.chains} chains"
-        notes.problem(message, spans.get("ITER"), "each chain needs at least one iteration")
+        notes.problem(
+            message, spans.get("iter", spans.get("chains")), "each chain needs at least one iteration"
+        )
     if settings.thin < 1:
-        notes.problem("THIN must be at least 1", spans.get("THIN"))
+        notes.problem("THIN must be at least 1", spans.get("thin"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from modelling import built, equation, messages
+from modelling import attempt, built, equation, messages
 
 from mlbayes.language.commands import RESERVED
 from mlbayes.model.describe import describe
@@ -158,6 +158,13 @@ def test_settings_and_their_defaults() -> None:
 )
 def test_mistakes(script: str, message: str) -> None:
     assert message in messages(script)
+
+
+@pytest.mark.parametrize("setting", ["ITER: 2;", "CHAINS: 6000000;"])
+def test_settings_that_do_not_fit_are_shown(setting: str) -> None:
+    script = f"MODEL: y ~ z; {setting}"
+    span = attempt(script)[1][0].span
+    assert span is not None and script[span.start :].startswith(setting.split(":")[0])
 
 
 def test_defaults_of_settings_are_those_of_the_manual() -> None:

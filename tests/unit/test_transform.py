@@ -12,11 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mlbayes.data import functions as data_functions
 from mlbayes.data.table import Column, Table, Vector
 from mlbayes.data.transform import apply_filter, apply_transforms, evaluate
+from mlbayes.language.commands import FUNCTIONS, Function
 from mlbayes.language.nodes import Binary, Call, Definition, Expression, Name, Number, Unary
+from mlbayes.language.parse import parse_script
 from mlbayes.problems import Problem, ProblemKind
-from mlbayes.source import Span
+from mlbayes.source import Source, Span
 
 NAN = math.nan
 
@@ -291,3 +294,28 @@ def by_row(tree: Expression, row: dict[str, float]) -> float:
 def test_random_expressions_row_by_row(tree: Expression) -> None:
     rows = [{name: float(DATA.values(name)[i]) for name in DATA.columns} for i in range(DATA.rows)]
     np.testing.assert_allclose(value(tree), [by_row(tree, row) for row in rows], rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "function", [f for f in FUNCTIONS if f.only in ("", "TRANSFORM")], ids=lambda f: f.name
+)
+def test_functions_of_the_language_are_those_of_computed_columns(function: Function) -> None:
+    """What the language has and does not bind to another command works in TRANSFORM, but for forms of outcomes."""
+    script = f"TRANSFORM: new = {function.name}({', '.join(['half'] * function.least)});"
+    definition = parse_script(Source(Path("model.imp"), script))[0].transform[0]
+    values, problems = evaluate(definition.expression, table_of(half=[0.5, 0.5], id=[1, 2]), ("id",))
+    if function.name in ("logit", "probit", "yjt", "iyjt", "var"):
+        assert problems[0].message == f"there is no function '{function.name}' for data"
+    else:
+        assert problems == [] and len(values) == 2
+
+
+def test_computed_columns_have_no_other_functions() -> None:
+    listed = {function.name for function in FUNCTIONS}
+    assert listed >= set(data_functions.FUNCTIONS)
+
+
+def test_lags_are_no_columns() -> None:
+    found = problem(node("x.lag"))
+    assert found.message == "there is no variable 'x.lag' in the data"
+    assert found.hint == "earlier values exist in MODEL only, in definitions too: d = y - y.lag;"
