@@ -367,6 +367,22 @@ def two_level_factor(rng: np.random.Generator) -> Columns:
     return columns
 
 
+def fcs_questionnaire(rng: np.random.Generator) -> Columns:
+    """600 answers to six items with five categories, and well-being: given all others each item has variance 1."""
+    rows, items = 600, 6
+    precision = np.full((items + 1, items + 1), -0.15)
+    np.fill_diagonal(precision, 1.0)
+    precision[-1], precision[:, -1] = -0.03, -0.03
+    precision[-1, -1] = 1.0 / 16.0
+    drawn = rng.multivariate_normal(np.zeros(items + 1), np.linalg.inv(precision), rows)
+    answers = 1.0 + np.digitize(drawn[:, :items], (-1.6, -0.5, 0.5, 1.6))
+    wellbeing = 50.0 + drawn[:, -1]
+    for item in answers.T:
+        knock_out(rng, item, 0.08)
+    knock_out(rng, wellbeing, 0.1)
+    return {f"q{k + 1}": answers[:, k] for k in range(items)} | {"wellbeing": wellbeing}
+
+
 # ------------------------------------------------------------------ files
 Maker = Callable[[np.random.Generator], Columns]
 EXAMPLES: tuple[Maker, ...] = (
@@ -385,6 +401,7 @@ EXAMPLES: tuple[Maker, ...] = (
     panel,
     latent_interaction,
     two_level_factor,
+    fcs_questionnaire,
 )
 
 
