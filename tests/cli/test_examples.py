@@ -93,7 +93,13 @@ TRUTHS = {
         **{"L2 : Cov(hours,Intercept)": 0.1, "L2 : Var(hours)": 0.1},
     },
     "fcs_questionnaire": {
-        **{"q1: q2": 0.15, "q4: q6": 0.15, "q3: wellbeing": 0.03, "wellbeing: q1": 0.48, "wellbeing: q5": 0.48},
+        **{
+            "q1: q2": 0.15,
+            "q4: q6": 0.15,
+            "q3: wellbeing": 0.03,
+            "wellbeing: q1": 0.48,
+            "wellbeing: q5": 0.48,
+        },
         **{"wellbeing: Residual Var.": 16.0, "wellbeing: Grand Mean": 50.0},
     },
     "factor_model": {
@@ -169,7 +175,7 @@ def test_an_example_runs_and_recovers_its_truths(mlbayes, tmp_path, name):
     assert headings == [line for line in HEADINGS if line not in absent]
     tables = document["outcome_tables"] + document["generated_tables"] or document["predictor_tables"]
     rows = [row for table in tables for row in table["rows"]]
-    wanted = ("Variances", "Coefficients", "Covariances", "Correlations", None)
+    wanted = ("Variances", "Coefficients", "Covariances", "Correlations", "Level 1", None)
     found = {row["label"]: row for row in rows if row["section"] in wanted}
     found |= {
         f"{table['name']}: {row['label']}": row
