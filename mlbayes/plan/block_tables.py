@@ -221,6 +221,14 @@ class BlockTables:
         self.group_rows.append(
             self.builder.add(
                 "groups",
-                [tier.row, slot, len(group.atoms), group.factor, self.builder.indices(columns), prior],
+                [
+                    tier.row,
+                    slot,
+                    len(group.atoms),
+                    group.factor,
+                    self.builder.indices(columns),
+                    prior,
+                    group.weights,
+                ],
             )
         )

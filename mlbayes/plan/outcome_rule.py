@@ -38,6 +38,8 @@ from mlbayes.plan.responses import plan_category_response, plan_outcome_response
 from mlbayes.plan.scale_moves import scale_moves, write_scale_move
 from mlbayes.plan.symbols import placed, unsupported
 from mlbayes.plan.unknowns import Coupling, EffectGroup, Residual, TopUnknown, Unknown
+from mlbayes.plan.weighted_rule import plan_weighted
+from mlbayes.plan.weights import cluster_weights
 
 SEPARATE = {
     1.0: (1.0, 0.5),
@@ -140,6 +142,13 @@ def plan_outcomes(choice: Choice, component: list[OutcomeRegression]) -> None:
     for r in component:
         for k, group in enumerate(r.equation.random):
             _set_fixed_factor(choice, r, k, group.variance)
+    if parts.groups and cluster_weights(choice.model) is not None:
+        for r in component:  # one only: mlbayes.plan.supported
+            plan_weighted(choice, r, parts.groups)
+            first = choice.builder.count("program")
+            _publish_terms(choice, r)
+            choice.builder.step_program(first)
+        return
     sets = [{atom for unit in units for atom in unit} for units in parts.sets()]
     blocks = [BlockPlan(choice, parts, chosen, parts.touched(chosen)) for chosen in sets]
     left = [r for r in component if r.normal and not any(r in block.included for block in blocks)]

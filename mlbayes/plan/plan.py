@@ -136,7 +136,8 @@ GROUP_COLUMNS = 4  # index: tier column of each effect
 GROUP_DF = (
     5  # store: degrees of freedom, scale of the inverse Wishart prior; 1 if separate priors, then IG (a, b)
 )
-GROUP_FIELDS = 6
+GROUP_WEIGHTS = 6  # store: sampling weight of each unit, -1 without
+GROUP_FIELDS = 7
 
 # ---- variances: scalar precision in the store with an inverse gamma prior
 VARIANCE_PRECISION = 0

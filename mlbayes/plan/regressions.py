@@ -27,6 +27,7 @@ from mlbayes.plan.centring import Recentring, recentring
 from mlbayes.plan.equations import PlannedEquation
 from mlbayes.plan.polynomial import TOP, Atom, Polynomial
 from mlbayes.plan.symbols import Symbols, placed, unsupported
+from mlbayes.plan.weights import row_weights
 
 Mask = NDArray[np.bool_]
 PREDICTOR_VARIANCE = (1.0, 0.5)  # inverse gamma prior of residual variances in predictor models
@@ -242,6 +243,9 @@ class Regressions:
         root = Atom("root", str(number), equation.level)
         variable = self.model.variables[equation.outcome]
         match equation.distribution:
+            case Distribution.NORMAL if self.model.weights and equation.level == 1:
+                weights = self.symbols.fixed_symbol(root, np.sqrt(row_weights(self.model)))
+                return self.symbols.value(equation.outcome), weights
             case Distribution.NORMAL:
                 return self.symbols.value(equation.outcome), None
             case Distribution.PROBIT:

@@ -12,13 +12,13 @@ from mlbayes.model.model import (
     Kind,
     Model,
     Reference,
+    Role,
     references,
 )
 from mlbayes.problems import Problem, ProblemKind
 from mlbayes.source import Span
 
 COMMANDS = {
-    "weight": "WEIGHT",
     "dropout": "DROPOUT",
     "simulate": "SIMULATE",
 }
@@ -30,6 +30,7 @@ def unsupported_constructs(model: Model) -> list[Problem]:
     found = [
         *_commands(model),
         *_equations(model),
+        *_weights(model),
         *_covariances(model),
         *_variances(model),
         *_references(model),
@@ -58,6 +59,33 @@ def _equations(model: Model) -> Iterator[Problem]:
             yield _problem(f"the {kind} model of '{equation.title}' cannot be run yet", equation.span)
         elif not isinstance(equation.left, Reference):
             yield _problem(f"the transformed outcome '{equation.title}' cannot be run yet", equation.span)
+
+
+def _weights(model: Model) -> Iterator[Problem]:
+    """Sampling weights are defined for normal outcomes; weights of clusters for single equations only."""
+    if not model.weights:
+        return
+    place = model.places.get("weight") or model.places.get("weights")
+    between = any(model.variables[name].level > 1 for name in model.weights)
+    for equation in model.equations:
+        if equation.distribution is not Distribution.NORMAL:
+            message = (
+                f"sampling weights are not defined for '{equation.title}' ({equation.distribution.value})"
+            )
+            yield _problem(message, place, "weights can be used with normal outcomes")
+        elif between and (equation.level > 1 or model.variables[equation.outcome].role is Role.LATENT):
+            message = (
+                f"weights of clusters are not defined for '{equation.title}', which is of clusters or latent"
+            )
+            yield _problem(message, place, "weights of rows can be used")
+    if between and (model.hierarchy.levels > 2 or model.covariances or "hev" in model.settings.options):
+        message = "weights of clusters are defined for two levels, without residual covariances (~~) and hev"
+        yield _problem(message, place, "weights of rows can be used")
+    labels = [term.coefficient for e in model.equations for term in e.terms]
+    if between and any(labels.count(name) > 1 for name in labels):
+        yield _problem(
+            "weights of clusters cannot be used with equal coefficients of several equations", place
+        )
 
 
 def _covariances(model: Model) -> Iterator[Problem]:

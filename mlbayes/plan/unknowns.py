@@ -71,6 +71,7 @@ class EffectGroup:
     """Whitened effects with a covariance matrix of their own: symbols, prior (df, scale), offset of the factor.
 
     `separate`: arguments of the inverse gamma prior of each variance when correlations have a prior of their own.
+    `weights`: offset of the units' sampling weights, -1 without.
     """
 
     atoms: tuple[Atom, ...]
@@ -79,3 +80,4 @@ class EffectGroup:
     scale: float
     factor: int
     separate: tuple[float, float] | None = None
+    weights: int = -1

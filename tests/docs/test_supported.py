@@ -41,6 +41,7 @@ RUNS = [
     TWO + "ORDINAL: o; MODEL: y ~ x o;",
     "NOMINAL: g; MODEL: g ~ z;",
     "COUNT: c; MODEL: c ~ z;",
+    "WEIGHT: o; MODEL: y ~ z;",
     TWO + "TIMEID: t; MODEL: y ~ y.lag y.lag2;",
     "ORDINAL: b o; MODEL: b ~ z; o ~ z; b ~~ o;",
     "FCS: y x z;",
@@ -60,7 +61,7 @@ REFUSED = [
     "MODEL: y ~ z@l1; y@v1; PARAMETERS: l1 = sqrt(v1);",
     "MODEL: y ~ z@l1 (exp(l1*x));",
     TWO + "MODEL: y ~ z; OPTIONS: hev;",
-    "WEIGHT: o; MODEL: y ~ z;",
+    "WEIGHT: o; ORDINAL: b; MODEL: b ~ z;",
 ]
 
 

@@ -28,6 +28,7 @@ from mlbayes.plan.plan import (
     GROUP_SIZE,
     GROUP_SLOT,
     GROUP_TIER,
+    GROUP_WEIGHTS,
     SET_GATHER,
     SET_UNITS,
     TIER_EFFECTS,
@@ -94,7 +95,12 @@ def draw_conjugate(plan: Plan, store: NDArray, g: int, rng: Generator, work: Wor
         x = store[effects + a * units : effects + (a + 1) * units]
         for b in range(a + 1):
             y = store[effects + b * units : effects + (b + 1) * units]
-            moment[a, b] = dot(x, y, 0, units)
+            if group[GROUP_WEIGHTS] < 0:
+                moment[a, b] = dot(x, y, 0, units)
+            else:
+                moment[a, b] = 0.0
+                for u in range(units):
+                    moment[a, b] += store[group[GROUP_WEIGHTS] + u] * x[u] * y[u]
             moment[b, a] = moment[a, b]
     factor = store[group[GROUP_FACTOR] : group[GROUP_FACTOR] + p * (p + 1) // 2]
     for a in range(p):
