@@ -11,7 +11,7 @@ from mlbayes.model.model import At, ModeratorSpec
 from mlbayes.plan.choose import PlannedModel
 from mlbayes.plan.plan import QUANTILE_SHARES
 from mlbayes.plan.record import SHARES, EquationLayout, PredictorLayout, is_centred
-from mlbayes.plan.regressions import OutcomeRegression
+from mlbayes.plan.regressions import OutcomeRegression, PredictorRegression
 from mlbayes.results.draws import EquationDraws, ModeratorDraws, PartDraws, PredictorDraws, RandomDraws
 
 Array = NDArray[np.float64]
@@ -63,7 +63,7 @@ def whole_equations(planned: PlannedModel, parts: list[EquationDraws]) -> list[E
 def threshold_draws(planned: PlannedModel, records: Array) -> dict[str, Array]:
     """Thresholds by the names of their rows, the first (0) left out."""
     outcomes = [r.equation.title for r in planned.regressions.outcomes]
-    predictors = [predictor.variable for predictor in planned.model.predictor_models]
+    predictors = [parts[0].name for parts in planned.regressions.predictor_responses()]
     layout = planned.layout
     places = [(place.cuts, place.cut_count) for place in layout.equations]
     places += [(place.cuts, place.cut_count) for place in layout.predictors]
@@ -74,13 +74,18 @@ def threshold_draws(planned: PlannedModel, records: Array) -> dict[str, Array]:
     }
 
 
-def predictor_draws(records: Array, sizes: list[int], place: PredictorLayout) -> PredictorDraws:
-    """Draws of a predictor model; `sizes`: number of slopes of each part."""
-    parts = [
-        PartDraws(records[:, :, slopes : slopes + n], 1.0 / records[:, :, precision])
-        for n, slopes, precision in zip(sizes, place.slopes, place.precisions, strict=True)
+def predictor_draws(
+    records: Array, parts: list[PredictorRegression], place: PredictorLayout
+) -> PredictorDraws:
+    """Draws of a response of a predictor model, given its parts."""
+    drawn = [
+        PartDraws(
+            records[:, :, slopes : slopes + len(part.slopes)],
+            np.ones(records.shape[:2]) if part.fixed else 1.0 / records[:, :, precision],
+        )
+        for part, slopes, precision in zip(parts, place.slopes, place.precisions, strict=True)
     ]
-    return PredictorDraws(records[:, :, place.grand_mean], tuple(parts))
+    return PredictorDraws(records[:, :, place.grand_mean], tuple(drawn), parts[0].code)
 
 
 def correlation_draws(planned: PlannedModel, records: Array) -> dict[str, Array]:

@@ -238,12 +238,11 @@ def gather(planned: PlannedModel, chains: list[Chain]) -> Draws:
     equations = [
         equation_draws(records, r, place) for r, place in zip(outcomes, layout.equations, strict=True)
     ]
-    predictors = []
-    for predictor, place in zip(model.predictor_models, layout.predictors, strict=True):
-        sizes = [
-            len(part.slopes) for part in planned.regressions.predictors if part.variable == predictor.variable
-        ]
-        predictors.append(predictor_draws(records, sizes, place))
+    responses = planned.regressions.predictor_responses()
+    predictors = [
+        predictor_draws(records, parts, place)
+        for parts, place in zip(responses, layout.predictors, strict=True)
+    ]
     if planned.regressions.joint:
         predictors = full_conditionals(model, predictors)
     moderators = tuple(

@@ -20,6 +20,7 @@ from mlbayes.plan.plan import (
     OP_ADD_SCALAR,
     OP_ADD_SCALED,
     OP_ADD_SCALED_PRODUCT,
+    OP_CHOICE,
     OP_COPY,
     OP_DIVIDE,
     OP_EXP,
@@ -47,6 +48,24 @@ from mlbayes.plan.plan import (
     SET_UNITS,
     Plan,
 )
+
+
+@kernel
+def log_choice(store: NDArray, place: int, logits: int, stride: int, categories: int) -> float:
+    """Log probability of a category of a multinomial logit; 0 for a negative place, which does not count.
+
+    `logits`: offset of the first logit of the unit, the others `stride` apart; that of the reference is 0.
+    """
+    if place < 0:
+        return 0.0
+    top = 0.0
+    for k in range(categories - 1):
+        top = max(top, store[logits + k * stride])
+    total_odds = math.exp(-top)
+    for k in range(categories - 1):
+        total_odds += math.exp(store[logits + k * stride] - top)
+    own = store[logits + (place - 1) * stride] if place > 0 else 0.0
+    return own - top - math.log(total_odds)
 
 
 @kernel
@@ -135,6 +154,9 @@ def run_program(plan: Plan, store: NDArray, first: int, last: int) -> None:
             x = store[a : a + n]
             for i in range(n):
                 t[i] = max(t[i], x[i])
+        elif code == OP_CHOICE:
+            for i in range(n):
+                t[i] = log_choice(store, int(store[a + i]), b + i, n, c)
 
 
 @kernel

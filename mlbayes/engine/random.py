@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from mlbayes.engine.jit import kernel
 from mlbayes.engine.linalg import cholesky
 
+LARGEST_LOG_COUNT = 30.0  # beyond it a Poisson variable does not fit into 64 bits with all its digits
+
 
 @kernel
 def inverse_gamma(rng: Generator, shape: float, scale: float) -> float:
@@ -97,6 +99,13 @@ def inverse_wishart_factor(
                 s -= factor[i, k] * b[k, j]
             factor[i, j] = s / b[j, j]
     return True
+
+
+@kernel
+def draw_count(rng: Generator, log_mean: float, dispersion: float) -> float:
+    """A negative binomial count with variance mean + dispersion mean^2: Poisson around a gamma variable."""
+    rate = rng.standard_gamma(1.0 / dispersion) * dispersion * math.exp(min(log_mean, LARGEST_LOG_COUNT))
+    return float(rng.poisson(min(rate, math.exp(LARGEST_LOG_COUNT))))
 
 
 @kernel

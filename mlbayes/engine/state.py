@@ -230,9 +230,12 @@ class State:
                 added[f"{r.equation.outcome}.latent"] = self.vector(r.left)[rows]
         for predictor in self.model.predictor_models:
             variable = self.model.variables[predictor.variable]
-            if variable.kind is Kind.ORDINAL:
-                response = self.vector(self.planned.symbols.response(variable.name))
-                added[f"{variable.name}.latent"] = response[self.model.hierarchy.ancestors(1, variable.level)]
+            if variable.kind in (Kind.ORDINAL, Kind.NOMINAL):
+                for part in self.planned.regressions.predictors:
+                    if part.variable == variable.name and part.fixed:
+                        response = self.vector(part.response)
+                        rows = self.model.hierarchy.ancestors(1, variable.level)
+                        added[f"{part.name}.latent"] = response[rows]
         return added
 
     def _means(self) -> dict[str, Vector]:
@@ -240,7 +243,7 @@ class State:
         hierarchy = self.model.hierarchy
         for part in self.planned.regressions.predictors:
             if part.response.kind == "mean":
-                name = f"{part.variable}.mean[{hierarchy.identifiers[part.level - 2]}]"
+                name = f"{part.name}.mean[{hierarchy.identifiers[part.level - 2]}]"
                 added[name] = self.vector(part.response)[hierarchy.ancestors(1, part.level)]
         return added
 

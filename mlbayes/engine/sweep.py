@@ -13,6 +13,7 @@ from mlbayes.engine.steps.collapsed import draw_collapsed
 from mlbayes.engine.steps.covariances import draw_conjugate, draw_interweaving, report_covariance
 from mlbayes.engine.steps.explain import explain, moments, quantiles
 from mlbayes.engine.steps.newton import draw_newton
+from mlbayes.engine.steps.nominal import draw_nominal
 from mlbayes.engine.steps.parameters import draw_parameter
 from mlbayes.engine.steps.residual_covariances import draw_wishart
 from mlbayes.engine.steps.responses import draw_responses
@@ -32,6 +33,7 @@ from mlbayes.plan.plan import (
     STEP_INTERWEAVE,
     STEP_MOMENTS,
     STEP_NEWTON,
+    STEP_NOMINAL,
     STEP_PARAMETER,
     STEP_PRODUCTS,
     STEP_PROGRAM,
@@ -103,6 +105,8 @@ def run_step(
         draw_scale(plan, store, a, iteration, burn, rng, work)
     elif code == STEP_SERIES:
         return draw_series(plan, store, a, rng, work)
+    elif code == STEP_NOMINAL:
+        draw_nominal(plan, store, a, iteration, burn, rng)
     return True
 
 

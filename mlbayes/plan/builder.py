@@ -180,6 +180,7 @@ class PlanBuilder:
             "thetas": p.THETA_FIELDS,
             "collapsed": p.COLLAPSED_FIELDS,
             "responses": p.RESPONSE_FIELDS,
+            "nominals": p.NOMINAL_FIELDS,
             "newtons": p.NEWTON_FIELDS,
             "scales": p.SCALE_FIELDS,
             "scale_items": p.ITEM_FIELDS,

@@ -11,9 +11,10 @@ from mlbayes.plan.affine import AffineBlock
 from mlbayes.plan.builder import PlanBuilder
 from mlbayes.plan.cells import CellStep
 from mlbayes.plan.polynomial import Atom, Polynomial
-from mlbayes.plan.regressions import OutcomeRegression, Regressions, ResidualCovariance
-from mlbayes.plan.symbols import Symbols, placed, unsupported
-from mlbayes.plan.unknowns import Coupling, Residual
+from mlbayes.plan.regressions import Regressions, ResidualCovariance
+from mlbayes.plan.symbols import Symbols, unsupported
+from mlbayes.plan.unknowns import Coupling, Logits, Residual
+from mlbayes.problems import Problem, ProblemError, ProblemKind
 
 
 @dataclass(frozen=True)
@@ -56,14 +57,17 @@ def outcome_residuals(
 ) -> tuple[list[Residual], list[Coupling]]:
     """Outcome equations in which any of some symbols occur, coefficients taken as known.
 
+    Those of nominal outcomes with several logits have no common normal form: they are found by `outcome_logits`.
     Equations whose residuals are correlated with those of one of them (`~~`) come along; the couplings refer to
     the residuals by their positions, counted from `first`.
     """
     chosen, excluded = set(atoms), without or set()
-    composites = {r.number: r.composite() for r in choice.regressions.outcomes if r.number not in excluded}
+    composites = {
+        r.number: r.composite()
+        for r in choice.regressions.outcomes
+        if r.number not in excluded and not r.planned.of_several
+    }
     wanted = {number for number, composite in composites.items() if composite.atoms() & chosen}
-    for number in sorted(wanted):
-        _refuse_unknown_predictors(choice.regressions.outcomes[number], chosen)
     touched = [c for c in choice.regressions.covariances if wanted & set(c.members)]
     wanted |= {number for c in touched for number in c.members}
     numbers = sorted(wanted)
@@ -77,14 +81,33 @@ def outcome_residuals(
     return residuals, couplings(touched, numbers, first)
 
 
-def _refuse_unknown_predictors(r: OutcomeRegression, unknown: set[Atom]) -> None:
-    """Given its responses, a nominal outcome is linear in what enters one category alone, but in nothing else."""
-    if r.planned.category is not None and r.predictor(True).atoms() & unknown:
-        with placed(r.equation.span):
-            raise unsupported(
-                f"predictors of the nominal outcome '{r.equation.outcome}' that are missing or latent cannot be"
-                " drawn yet"
+def outcome_logits(choice: Choice, atoms: Sequence[Atom]) -> list[Logits]:
+    """Nominal outcomes with several logits in which any of some symbols occur.
+
+    Given the others, each logit is a binary one with a Gaussian form (Polya-Gamma); but these forms hold one at a
+    time, so what enters several logits is not drawn from their product.
+    """
+    found = []
+    for source in dict.fromkeys(
+        r.planned.source for r in choice.regressions.outcomes if r.planned.of_several
+    ):
+        parts = [r for r in choice.regressions.outcomes if r.planned.source == source]
+        predictors = tuple(r.predictor(True) for r in parts)
+        if any(predictor.atoms() & set(atoms) for predictor in predictors):
+            equation = parts[0].equation
+            place = choice.symbols.category(equation.outcome)
+            found.append(
+                Logits(equation.outcome, place, predictors, equation.level, parts[0].active, equation.span)
             )
+    return found
+
+
+def refuse_in_logits(choice: Choice, atoms: Sequence[Atom], what: str) -> None:
+    """Raise ProblemError, with the place of the equation, if something enters the logits of a nominal outcome."""
+    found = outcome_logits(choice, atoms)
+    if found:
+        message = f"{what} in the equation of the nominal outcome '{found[0].name}' cannot be run yet"
+        raise ProblemError([Problem(message, found[0].span, "", ProblemKind.UNSUPPORTED)])
 
 
 def couplings(
@@ -144,25 +167,33 @@ def add_collapsed(
     choice.acceptances.append((name, "parameter", 0.5, memory + 1))
 
 
-def plan_cells(choice: Choice, name: str, own: Residual | None) -> None:
-    """Values that enter an equation other than linearly: Metropolis, one decision for each."""
-    residuals = [] if own is None else [own]
-    _, coupled = outcome_residuals(choice, [choice.symbols.value(name)])
-    if coupled:
-        raise unsupported(
-            f"a power of '{name}' in an equation with correlated residuals (~~) cannot be run yet"
-        )
-    residuals += [
-        Residual(r.equation.title, r.composite(), r.equation.level, r.active, r.precision, False)
-        for r in choice.regressions.outcomes
-        if choice.symbols.value(name) in r.composite().atoms()
-    ]
-    memory = CellStep(choice.symbols, name, residuals).write()
+def plan_cells(choice: Choice, name: str, own: Sequence[Residual]) -> None:
+    """Values that enter an equation other than linearly: Metropolis, one decision for each.
+
+    `own`: models of predictors that they enter, beside the outcome equations.
+    """
+    residuals, logits = cell_equations(choice, name)
+    memory = CellStep(choice.symbols, name, [*own, *residuals], logits).write()
     choice.acceptances.append((name, "imputation", 0.44, memory + 1))
+    why = "the variable enters an equation in a power"
+    if logits:
+        why = "the variable enters several logits of " + ", ".join(entry.name for entry in logits)
     choice.steps.append(
         PlannedStep(
             f"missing or latent values of {name}",
             "random-walk Metropolis, one decision for each value, step size tuned in burn-in",
-            "the variable enters an equation in a power",
+            why,
         )
     )
+
+
+def cell_equations(choice: Choice, name: str) -> tuple[list[Residual], list[Logits]]:
+    """The outcome equations that a variable enters, for a step that moves its values one by one."""
+    value = choice.symbols.value(name)
+    residuals, coupled = outcome_residuals(choice, [value])
+    if coupled:
+        raise unsupported(
+            f"'{name}', which has a step of its own for its values (it is a count, or in a power, or in logits of a"
+            " nominal outcome), cannot be run yet in an equation with correlated residuals (~~)"
+        )
+    return residuals, outcome_logits(choice, [value])

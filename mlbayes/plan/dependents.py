@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from mlbayes.plan.builder import UnitSet
 from mlbayes.plan.polynomial import Atom, Monomial, Polynomial
 from mlbayes.plan.symbols import Symbols
-from mlbayes.plan.unknowns import Residual
+from mlbayes.plan.unknowns import Logits, Residual
 
 
 def cell_set(symbols: Symbols, name: str) -> UnitSet:
@@ -18,7 +18,9 @@ def cell_set(symbols: Symbols, name: str) -> UnitSet:
     return symbols.builder.unit_set(variable.level, members.size, None, None, members)
 
 
-def dependents(symbols: Symbols, cells: UnitSet, residual: Residual) -> tuple[UnitSet, NDArray[np.float64]]:
+def dependents(
+    symbols: Symbols, cells: UnitSet, residual: Residual | Logits
+) -> tuple[UnitSet, NDArray[np.float64]]:
     """Units of an equation that lie below cells (parents: the cells), and 1 for those whose residual counts."""
     assert cells.members is not None
     place = np.full(symbols.units(cells.level), -1, dtype=np.int64)

@@ -12,13 +12,19 @@ class PlannedEquation:
     """An equation with one linear predictor.
 
     `source`: position in `Model.equations`; `positions`: its terms in that equation; `category`: of a nominal
-    outcome, the code whose log odds against the reference it is.
+    outcome, the code whose log odds against the reference it is; `logits`: how many of these the outcome has.
     """
 
     source: int
     equation: Equation
     positions: tuple[int, ...]
     category: int | None = None
+    logits: int = 1
+
+    @property
+    def of_several(self) -> bool:
+        """Is it one of several logits: only given the others is it the equation of a binary outcome."""
+        return self.logits > 1
 
 
 def planned_equations(model: Model) -> list[PlannedEquation]:
@@ -27,13 +33,13 @@ def planned_equations(model: Model) -> list[PlannedEquation]:
     for source, equation in enumerate(model.equations):
         if equation.distribution is Distribution.MULTINOMIAL:
             categories = dict.fromkeys(term.category for term in equation.terms)
-            found += [_of_category(source, equation, category) for category in categories]
+            found += [_of_category(source, equation, category, len(categories)) for category in categories]
         else:
             found.append(PlannedEquation(source, equation, tuple(range(len(equation.terms)))))
     return found
 
 
-def _of_category(source: int, equation: Equation, category: int | None) -> PlannedEquation:
+def _of_category(source: int, equation: Equation, category: int | None, logits: int) -> PlannedEquation:
     positions = tuple(t for t, term in enumerate(equation.terms) if term.category == category)
     random = tuple(
         replace(group, terms=tuple(positions.index(t) for t in group.terms))
@@ -46,4 +52,4 @@ def _of_category(source: int, equation: Equation, category: int | None) -> Plann
         terms=tuple(equation.terms[t] for t in positions),
         random=random,
     )
-    return PlannedEquation(source, part, positions, category)
+    return PlannedEquation(source, part, positions, category, logits)

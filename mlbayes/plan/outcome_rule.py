@@ -20,11 +20,13 @@ from mlbayes.plan.choice import (
     add_collapsed,
     add_variance,
     couplings,
+    outcome_logits,
     outcome_residuals,
     plan_cells,
 )
 from mlbayes.plan.collapse import Collapsing, parameters_of, top_unknown
 from mlbayes.plan.evaluator import Evaluator
+from mlbayes.plan.nominal import plan_outcome_categories
 from mlbayes.plan.parameters import ParameterStep
 from mlbayes.plan.partition import Conflicts, Unit, partition
 from mlbayes.plan.polynomial import Atom, Polynomial
@@ -36,10 +38,11 @@ from mlbayes.plan.regressions import (
 )
 from mlbayes.plan.responses import plan_category_response, plan_outcome_response, standardised
 from mlbayes.plan.scale_moves import scale_moves, write_scale_move
-from mlbayes.plan.symbols import placed, unsupported
+from mlbayes.plan.symbols import unsupported
 from mlbayes.plan.unknowns import Coupling, EffectGroup, Residual, TopUnknown, Unknown
 from mlbayes.plan.weighted_rule import plan_weighted
 from mlbayes.plan.weights import cluster_weights
+from mlbayes.problems import Problem, ProblemError, ProblemKind
 
 SEPARATE = {
     1.0: (1.0, 0.5),
@@ -55,7 +58,21 @@ def components(regressions: Regressions) -> list[list[OutcomeRegression]]:
         joined = [c for c in components if any(marks[regression.number] & marks[r.number] for r in c)]
         merged = [other for c in joined for other in c] + [regression]
         components = [c for c in components if c not in joined] + [merged]
+    for component in components:
+        _refuse_common_logits(component)
     return [sorted(component, key=lambda r: r.number) for component in components]
+
+
+def _refuse_common_logits(component: list[OutcomeRegression]) -> None:
+    """Logits of one outcome have to be drawn in turn, so they cannot have parameters in common."""
+    sources = [r.planned.source for r in component if r.planned.of_several]
+    for r in component:
+        if sources.count(r.planned.source) > 1:
+            message = (
+                f"labels or random effects in several logits of the nominal outcome '{r.equation.outcome}'"
+                " cannot be run yet"
+            )
+            raise ProblemError([Problem(message, r.equation.span, "", ProblemKind.UNSUPPORTED)])
 
 
 def _marks(regressions: Regressions, r: OutcomeRegression) -> set[object]:
@@ -63,6 +80,8 @@ def _marks(regressions: Regressions, r: OutcomeRegression) -> set[object]:
     variables = regressions.model.variables
     atoms = r.expanded().atoms()
     latent = {a.name for a in atoms if a.kind == "value" and variables[a.name].role is Role.LATENT}
+    if r.planned.of_several:  # what enters several logits is drawn value by value, not in their blocks
+        latent = set()
     shared: set[Atom] = regressions.symbols.parameters_in(atoms)
     shared |= {Atom("effects of", atom.name, 0) for atom in atoms if atom.kind == "effect"}
     return {r.precision, *shared, *latent, *([r.covariance] if r.covariance else [])}
@@ -100,16 +119,19 @@ class Component:
         return any((latent,) in self.own[r.number].terms for r in self.regressions if r.outcome != latent)
 
     def _set_stuck_apart(self) -> None:
-        """Values that occur in a power get a Metropolis step of their own."""
+        """Values that occur in a power or in several logits of an outcome get a Metropolis step of their own."""
         polynomials = [*self.own.values(), *(r.polynomial for r in self.others)]
         unknowns = [*self.latent, *self.cells, *(a for g in self.groups for a in g.atoms), *self.parameters]
         self.conflicts = Conflicts(polynomials, unknowns)
-        self.stuck = [a for a in (*self.latent, *self.cells) if a in self.conflicts.squared]
+        values = [*self.latent, *self.cells]
+        several = [a for a in values if outcome_logits(self.choice, [a])]
+        self.stuck = [a for a in values if a in self.conflicts.squared or a in several]
         covarying = {r.equation.outcome for r in self.regressions if r.covariance}
         for atom in self.stuck:
             if atom.name in covarying:
+                what = "several logits with" if atom in several else "a power of"
                 raise unsupported(
-                    f"a power of '{atom.name}', which is correlated with others (~~), cannot be run yet"
+                    f"{what} '{atom.name}', which is correlated with others (~~), cannot be run yet"
                 )
         self.moving += [a for a in self.parameters if a in self.conflicts.squared and a not in self.moving]
         self.parameters = [a for a in self.parameters if a not in self.moving]
@@ -138,7 +160,7 @@ def plan_outcomes(choice: Choice, component: list[OutcomeRegression]) -> None:
     """Plan the equations of a component."""
     parts = Component(choice, component)
     for atom in parts.stuck:
-        plan_cells(choice, atom.name, None)
+        plan_cells(choice, atom.name, [])
     for r in component:
         for k, group in enumerate(r.equation.random):
             _set_fixed_factor(choice, r, k, group.variance)
@@ -149,6 +171,9 @@ def plan_outcomes(choice: Choice, component: list[OutcomeRegression]) -> None:
             _publish_terms(choice, r)
             choice.builder.step_program(first)
         return
+    for r in component:
+        if r.planned.of_several:
+            _plan_logit(choice, r)
     sets = [{atom for unit in units for atom in unit} for units in parts.sets()]
     blocks = [BlockPlan(choice, parts, chosen, parts.touched(chosen)) for chosen in sets]
     left = [r for r in component if r.normal and not any(r in block.included for block in blocks)]
@@ -158,15 +183,6 @@ def plan_outcomes(choice: Choice, component: list[OutcomeRegression]) -> None:
     for atom in parts.moving:
         block = next((b for b in blocks if b.can_move(atom)), None)
         (alone if block is None else block.moving).append(atom)
-    nominal = [r for r in component if r.planned.category is not None]
-    if len({r.planned.source for r in nominal}) < len(nominal):
-        name = nominal[0].equation.outcome
-        with placed(nominal[0].equation.span):
-            raise unsupported(
-                f"what several categories of the nominal outcome '{name}' share cannot be drawn yet"
-            )
-    for r in nominal:
-        plan_category_response(choice, r)
     for block in blocks:
         block.only = len(blocks) == 1 and not alone
         block.write()
@@ -180,6 +196,15 @@ def plan_outcomes(choice: Choice, component: list[OutcomeRegression]) -> None:
             first = choice.builder.count("program")
             _publish_terms(choice, r)
             choice.builder.step_program(first)
+
+
+def _plan_logit(choice: Choice, r: OutcomeRegression) -> None:
+    """What comes before the block of one of several logits: missing categories, once, and its working response."""
+    logits = [other for other in choice.regressions.outcomes if other.planned.source == r.planned.source]
+    variable = choice.model.variables[r.equation.outcome]
+    if r is logits[0] and variable.incomplete and r.active.all():
+        plan_outcome_categories(choice, logits)
+    plan_category_response(choice, r)
 
 
 def _plan_parameter(choice: Choice, parts: Component, atom: Atom) -> None:

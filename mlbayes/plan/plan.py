@@ -125,7 +125,8 @@ PROGRAM_FIELDS = 6
     OP_POWER,  # t = t ^ a
     OP_MINIMUM,  # t = smaller of t and a
     OP_MAXIMUM,
-) = range(22)
+    OP_CHOICE,  # t = log probability of place a under c - 1 logits at b (one after the other); 0 if a is negative
+) = range(23)
 
 # ---- covariance groups: whitened effects u with covariance L L'
 GROUP_TIER = 0
@@ -208,7 +209,8 @@ STEP_FIELDS = 8
     STEP_NEWTON,  # row of `newtons`
     STEP_SCALE,  # scale of a latent variable: row of `scales`
     STEP_SERIES,  # missing values of a lagged variable: row of `series`
-) = range(20)
+    STEP_NOMINAL,  # categories and responses of a nominal variable: row of `nominals`
+) = range(21)
 
 QUANTILE_SHARES = 3
 
@@ -235,6 +237,23 @@ RESPONSE_FIELDS = 15
     RESPONSE_BINARY,  # Polya-Gamma working response of a binary logit
     RESPONSE_COUNT,  # the same of a negative binomial count
 ) = range(4)
+
+# ---- missing categories of nominal variables, and the latent responses of those with a multinomial probit model
+NOMINAL_UNITS = 0
+NOMINAL_SIZE = 1  # categories less the reference
+NOMINAL_RESPONSES = (
+    2  # index: store offset of the responses of each category, -1: an outcome (multinomial logit)
+)
+NOMINAL_MEANS = 3  # index: store offset of their means (of an outcome: its logits)
+NOMINAL_PLACE = 4  # store: place of each unit's category, 0 for the reference
+NOMINAL_CELLS = 5  # index: units whose category is missing
+NOMINAL_CELL_COUNT = 6
+NOMINAL_EVIDENCE = 7  # store: log likelihood of each category (rows) for each missing cell, -1 none
+NOMINAL_NUMBER = 8  # store: code of each unit's category
+NOMINAL_LABELS = 9  # store: the codes of the categories
+NOMINAL_DUMMIES = 10  # index: store offset of the dummy variable of each category, where there are cells
+NOMINAL_MEMORY = 11  # store: accepted, proposed, then scratch (a number for each category)
+NOMINAL_FIELDS = 12
 
 # ---- coefficients, thresholds and dispersions given the rest, with responses integrated out
 NEWTON_FAMILY = 0
@@ -324,14 +343,18 @@ CELL_FIRST = 3  # rows of `cell_equations`
 CELL_LAST = 4
 CELL_SCALE = 5  # store: step size, then accepted, then proposed, then log density scratch (2 per cell)
 CELL_REPEATS = 6
-CELL_FIELDS = 7
+CELL_MEAN = (
+    7  # store: logarithm of the mean of each cell, a count that is proposed from its own distribution; -1
+)
+CELL_DISPERSION = 8  # store: dispersion of the counts
+CELL_FIELDS = 9
 
 # ---- an equation whose residuals depend on cells
 CELL_EQUATION_PROGRAM = 0  # rows of the program that write the residuals from the proposals: first, last
 CELL_EQUATION_PROGRAM_END = 1
-CELL_EQUATION_RESIDUAL = 2
+CELL_EQUATION_RESIDUAL = 2  # store: residuals, or log densities
 CELL_EQUATION_SET = 3  # set of the rows; its parents are the cells
-CELL_EQUATION_PRECISION = 4
+CELL_EQUATION_PRECISION = 4  # store: scalar; -1 where the program writes log densities
 CELL_EQUATION_FIELDS = 5
 
 # ---- parameters drawn one by one
@@ -385,6 +408,7 @@ class Plan(NamedTuple):
     thetas: Integers
     collapsed: Integers
     responses: Integers
+    nominals: Integers
     newtons: Integers
     scales: Integers
     scale_items: Integers

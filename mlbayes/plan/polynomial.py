@@ -16,7 +16,8 @@ TOP = 9  # the level of what has one value only: coefficients, grand means
 class Atom:
     """A symbol with one value for each unit of its level.
 
-    `kind`: value, observed (the value, 0 where missing), code, response, mean, grand, term (coefficient with
+    `kind`: value, observed (the value, 0 where missing), code (dummy variable), place (of a category), response,
+    mean, grand, term (coefficient with
     its random effects), parameter, function (of parameters), effect, slope, derived, centred (stands for a
     centred predictor).
     """

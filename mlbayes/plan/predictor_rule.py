@@ -17,14 +17,17 @@ from mlbayes.plan.choice import (
     add_variance,
     involves,
     not_affine,
+    outcome_logits,
     outcome_residuals,
     plan_cells,
+    refuse_in_logits,
 )
-from mlbayes.plan.polynomial import TOP, Polynomial
-from mlbayes.plan.regressions import CATEGORICAL_PRIOR, PredictorRegression
+from mlbayes.plan.nominal import plan_predictor_categories
+from mlbayes.plan.polynomial import TOP, Atom, Polynomial
+from mlbayes.plan.regressions import CATEGORICAL_PRIOR, PredictorRegression, response_precisions
 from mlbayes.plan.responses import plan_predictor_response
 from mlbayes.plan.symbols import Symbols, unsupported
-from mlbayes.plan.unknowns import Residual, TopUnknown, Unknown
+from mlbayes.plan.unknowns import Coupling, Residual, TopUnknown, Unknown
 
 RELIABLE = 0.85  # reliability of cluster means below which variances of predictors get a collapsed step
 
@@ -34,31 +37,38 @@ def plan_predictor(choice: Choice, name: str) -> None:
     model, symbols = choice.model, choice.symbols
     variable = model.variables[name]
     parts = [part for part in choice.regressions.predictors if part.variable == name]
-    ordinal = variable.kind is Kind.ORDINAL
+    categorical = variable.kind in (Kind.ORDINAL, Kind.NOMINAL)
     means = [part.response for part in parts if part.response.kind == "mean"]
-    moving = [*means, symbols.grand(name)]
-    if not ordinal and variable.incomplete and not _has_equation(choice, name):
+    grands = [part.intercept for part in parts if part.intercept.kind == "grand"]
+    refuse_in_logits(choice, [*means, *grands], f"centring or latent cluster means of '{name}'")
+    moving = [*means, *grands]
+    if not categorical and variable.incomplete and not _has_equation(choice, name):
         moving.append(symbols.value(name))
+    several = [a for a in moving if a.kind == "value" and outcome_logits(choice, [a])]
     others = _other_predictors(choice, name)
     outcomes, _ = outcome_residuals(choice, moving)
     own = [_predictor_residual(symbols, part, True) for part in parts]
-    tops = [_slope(part, i, ordinal) for part in parts for i in range(len(part.slopes))]
-    tops.append(_grand(symbols, name, ordinal))
+    tops = [_coefficient(slope, categorical) for part in parts for slope in part.slopes]
+    tops += [_coefficient(grand, categorical) for grand in grands]
     fixed = not_affine([r.polynomial for r in (*own, *others, *outcomes)], moving, [top.atom for top in tops])
     stuck = [atom for atom in fixed if atom.kind != "value"]
     if stuck:
         raise unsupported(f"a power of the centred predictor '{name}' cannot be run yet")
+    fixed = list(dict.fromkeys([*fixed, *several]))
     unknowns = [Unknown(mean) for mean in means]
     cells = symbols.value(name) in moving and symbols.value(name) not in fixed
     if cells:
         unknowns.insert(0, Unknown(symbols.value(name), variable.missing, cells=variable.level == 1))
     own_part = [*own, *_shrinkage(parts), *(r for r in others if involves(r, moving))]
-    drawn = [symbols.grand(name), *(unknown.atom for unknown in unknowns)]
+    drawn = [*grands, *(unknown.atom for unknown in unknowns)]
     outcomes, coupled = outcome_residuals(choice, drawn, first=len(own_part))
-    if ordinal:
+    if variable.kind is Kind.ORDINAL:
         plan_predictor_response(choice, parts[0], others)
+    elif variable.kind is Kind.NOMINAL:
+        plan_predictor_categories(choice, [part for part in parts if part.fixed])
     elif fixed:
-        plan_cells(choice, name, own[0])
+        plan_cells(choice, name, [own[0], *others])
+    coupled = [*_response_couplings(choice, parts), *coupled]
     block = AffineBlock(symbols, unknowns, tops, [*own_part, *outcomes], couplings=coupled)
     block.prepare()
     choice.blocks.append(block)
@@ -67,7 +77,7 @@ def plan_predictor(choice: Choice, name: str) -> None:
         for part in parts
         if not part.fixed
     ]
-    small = bool(means) and (ordinal or mean_reliability(model, name) < RELIABLE)
+    small = bool(means) and (categorical or mean_reliability(model, name) < RELIABLE)
     if small and variances:
         add_collapsed(choice, block, [Theta(p.THETA_VARIANCE, row, 1) for row in variances], name)
     choice.builder.step(p.STEP_DRAW, block.number)
@@ -135,16 +145,20 @@ def _has_equation(choice: Choice, name: str) -> bool:
     return any(r.equation.outcome == name for r in choice.regressions.outcomes)
 
 
-def _slope(part: PredictorRegression, i: int, ordinal: bool) -> TopUnknown:
-    return TopUnknown(part.slopes[i], 1.0 / CATEGORICAL_PRIOR if ordinal else 0.0)
+def _coefficient(atom: Atom, categorical: bool) -> TopUnknown:
+    """A slope or grand mean with its prior."""
+    return TopUnknown(atom, 1.0 / CATEGORICAL_PRIOR if categorical else 0.0)
 
 
-def _grand(symbols: Symbols, name: str, ordinal: bool) -> TopUnknown:
-    return TopUnknown(symbols.grand(name), 1.0 / CATEGORICAL_PRIOR if ordinal else 0.0)
+def _response_couplings(choice: Choice, parts: Sequence[PredictorRegression]) -> list[Coupling]:
+    """The latent responses of a nominal predictor covary: 1/2, with variances 1."""
+    places = [place for place, part in enumerate(parts) if part.fixed]
+    precision = choice.builder.scalar(response_precisions(len(places))[1])
+    return [Coupling(a, b, precision) for a in places for b in places if b < a]
 
 
 def _predictor_residual(symbols: Symbols, part: PredictorRegression, squares: bool) -> Residual:
     active = np.ones(part.units, dtype=np.bool_)
     return Residual(
-        part.variable, part.residual(), part.level, active, part.precision, squares and not part.fixed
+        part.name, part.residual(), part.level, active, part.precision, squares and not part.fixed
     )

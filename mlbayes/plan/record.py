@@ -40,7 +40,7 @@ class EquationLayout:
 
 @dataclass(frozen=True)
 class PredictorLayout:
-    """Places of a predictor model's numbers: grand mean, slopes and precision of each part, thresholds as above."""
+    """Places of a predictor response's numbers: grand mean, slopes and precision of each part, thresholds as above."""
 
     grand_mean: int
     slopes: tuple[int, ...]
@@ -126,14 +126,13 @@ class Recorder:
                     cuts,
                 )
             )
-        for predictor in self.model.predictor_models:
-            parts = [part for part in self.regressions.predictors if part.variable == predictor.variable]
+        for parts in self.regressions.predictor_responses():
             self.layout.predictors.append(
                 PredictorLayout(
                     self._take(1),
                     tuple(self._take(len(part.slopes)) for part in parts),
                     tuple(self._take(1) for _ in parts),
-                    self._take(cuts := self._cut_count(predictor.variable, parts[0].cuts)),
+                    self._take(cuts := self._cut_count(parts[0].variable, parts[0].cuts)),
                     cuts,
                 )
             )
@@ -211,12 +210,12 @@ class Recorder:
                 self.builder.instruct(p.OP_COPY, self.start + place.variance, 1, source)
 
     def _predictors(self) -> None:
-        for predictor, place in zip(self.model.predictor_models, self.layout.predictors, strict=True):
-            parts = [part for part in self.regressions.predictors if part.variable == predictor.variable]
+        responses = self.regressions.predictor_responses()
+        for parts, place in zip(responses, self.layout.predictors, strict=True):
             if place.cut_count:
                 source = parts[0].cuts + 1
                 self.builder.instruct(p.OP_COPY, self.start + place.cuts, place.cut_count, source)
-            grand = self.symbols.offset(self.symbols.grand(predictor.variable))
+            grand = self.symbols.offset(parts[-1].intercept)
             self.builder.instruct(p.OP_COPY, self.start + place.grand_mean, 1, grand)
             for part, slopes, precision in zip(parts, place.slopes, place.precisions, strict=True):
                 for i, slope in enumerate(part.slopes):

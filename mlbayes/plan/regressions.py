@@ -20,9 +20,10 @@ from mlbayes.model.model import (
     Prior,
     Reference,
     Role,
+    Variable,
     references,
 )
-from mlbayes.plan.categories import starting_cuts
+from mlbayes.plan.categories import category_labels, starting_cuts
 from mlbayes.plan.centring import Recentring, recentring
 from mlbayes.plan.equations import PlannedEquation
 from mlbayes.plan.polynomial import TOP, Atom, Polynomial
@@ -135,7 +136,8 @@ class PredictorRegression:
     `prior`: inverse gamma prior of the residual variance.  `shrunk`: slopes that have the prior
     N(0, residual variance), as a joint inverse Wishart prior has it (OPTIONS: joint).
     `response`: what the residual is of; `slopes`: symbols of the coefficients of `predictors`; `intercept`: symbol of
-    the part above (cluster mean or grand mean).  `precision`: offset; `fixed`: the variance is 1 (latent responses).
+    the part above (cluster mean or grand mean).  `precision`: offset; `fixed`: the variance is known (latent
+    responses).  `code`: of a nominal predictor, the category whose latent response it is about.
     """
 
     variable: str
@@ -150,6 +152,12 @@ class PredictorRegression:
     prior: tuple[float, float] = PREDICTOR_VARIANCE
     shrunk: tuple[int, ...] = ()
     cuts: int = -1
+    code: int | None = None
+
+    @property
+    def name(self) -> str:
+        """The predictor, of a nominal one with the code."""
+        return self.variable if self.code is None else f"{self.variable}.{self.code}"
 
     def residual(self) -> Polynomial:
         """The residual as a polynomial."""
@@ -204,7 +212,10 @@ class Regressions:
                 self.outcomes.append(self._outcome(number, planned))
         self.covariances = [self._covariance(block) for block in model.covariances]
         self.predictors = [
-            part for predictor in model.predictor_models for part in self._predictor(predictor)
+            part
+            for predictor in model.predictor_models
+            for code in response_codes(model, predictor.variable)
+            for part in self._predictor(predictor, code)
         ]
 
     # ------------------------------------------------------------------ outcomes
@@ -345,22 +356,28 @@ class Regressions:
         return self.precisions[equation.residual]
 
     # ------------------------------------------------------------------ predictors
-    def _predictor(self, predictor: PredictorModel) -> list[PredictorRegression]:
-        name = predictor.variable
+    def predictor_responses(self) -> list[list[PredictorRegression]]:
+        """The parts of each response of the predictor models; a nominal predictor has several responses."""
+        names = dict.fromkeys(part.name for part in self.predictors)
+        return [[part for part in self.predictors if part.name == name] for name in names]
+
+    def _predictor(self, predictor: PredictorModel, code: int | None) -> list[PredictorRegression]:
+        name, symbols, index = predictor.variable, self.symbols, code or 0
         variable = self.model.variables[name]
-        if variable.kind in (Kind.NOMINAL, Kind.COUNT):
-            raise unsupported(f"the {variable.kind.value} predictor '{name}' cannot be modelled yet")
+        title = name if code is None else f"{name}.{code}"
         result = []
         for k, part in enumerate(predictor.parts):
             last = k + 1 == len(predictor.parts)
             response = (
-                self.symbols.predictor_response(name) if k == 0 else self.symbols.mean(name, part.level)
+                symbols.predictor_response(name, index) if k == 0 else symbols.mean(name, part.level, index)
             )
             above = (
-                self.symbols.grand(name) if last else self.symbols.mean(name, predictor.parts[k + 1].level)
+                symbols.grand(name, index)
+                if last
+                else symbols.mean(name, predictor.parts[k + 1].level, index)
             )
-            fixed = k == 0 and variable.kind is Kind.ORDINAL
-            precision = self.builder.one if fixed else self.builder.vector([1.0])
+            fixed = k == 0 and variable.kind in (Kind.ORDINAL, Kind.NOMINAL)
+            precision = self._predictor_precision(variable) if fixed else self.builder.vector([1.0])
             used = list(part.predictors)
             prior, shrunk = PREDICTOR_VARIANCE, 0
             if self.joint:
@@ -372,17 +389,24 @@ class Regressions:
                     part.level,
                     response,
                     above,
-                    [Atom("slope", f"{name} {k}", TOP, i) for i in range(len(used))],
+                    [Atom("slope", f"{title} {k}", TOP, i) for i in range(len(used))],
                     [self._within(reference, part.level) for reference in used],
                     precision,
                     fixed,
                     self.symbols.units(part.level),
                     prior,
                     () if fixed else tuple(range(shrunk)),
-                    self.builder.vector(starting_cuts(variable)) if fixed else -1,
+                    self.builder.vector(starting_cuts(variable)) if fixed and code is None else -1,
+                    code,
                 )
             )
         return result
+
+    def _predictor_precision(self, variable: Variable) -> int:
+        """Diagonal element of the inverse covariance matrix of a categorical predictor's latent responses."""
+        if variable.kind is Kind.ORDINAL:
+            return self.builder.one
+        return self.builder.scalar(response_precisions(len(variable.codes) - 1)[0])
 
     def _within(self, reference: Reference, level: int) -> Polynomial:
         """A predictor's part at a level: its deviation from the part above."""
@@ -390,16 +414,30 @@ class Regressions:
         variable = self.model.variables[name]
         if variable.role is Role.FIXED:
             return self.symbols.polynomial(reference)
+        code = reference.argument if variable.kind is Kind.NOMINAL else 0
         own = (
-            self.symbols.predictor_response(name)
+            self.symbols.predictor_response(name, code)
             if variable.level == level
-            else self.symbols.mean(name, level)
+            else self.symbols.mean(name, level, code)
         )
         models = {m.variable: m for m in self.model.predictor_models}
         levels = [part.level for part in models[name].parts]
         above = [other for other in levels if other > level]
-        centre = self.symbols.mean(name, above[0]) if above else self.symbols.grand(name)
+        centre = self.symbols.mean(name, above[0], code) if above else self.symbols.grand(name, code)
         return Polynomial.of(own) - Polynomial.of(centre)
+
+
+def response_codes(model: Model, name: str) -> tuple[int | None, ...]:
+    """The responses of a predictor model: None for its only one; of a nominal predictor all codes but the reference."""
+    variable = model.variables[name]
+    if variable.kind is not Kind.NOMINAL:
+        return (None,)
+    return tuple(int(label) for label in category_labels(variable)[1:])
+
+
+def response_precisions(size: int) -> tuple[float, float]:
+    """Elements on and off the diagonal of the inverse of the matrix with 1 on and 1/2 off the diagonal."""
+    return 2.0 * size / (size + 1.0), -2.0 / (size + 1.0)
 
 
 def preceding(model: Model, name: str, part: PredictorPart) -> tuple[list[Reference], int]:

@@ -16,10 +16,13 @@ from mlbayes.model.model import Distribution
 from mlbayes.plan import plan as p
 from mlbayes.plan.builder import UnitSet
 from mlbayes.plan.categories import UNKNOWN, category_labels, category_places
-from mlbayes.plan.choice import Choice, PlannedStep, outcome_residuals
+from mlbayes.plan.cells import CellStep
+from mlbayes.plan.choice import Choice, PlannedStep, cell_equations, outcome_residuals, refuse_in_logits
 from mlbayes.plan.collapse import parameters_of, top_unknown
-from mlbayes.plan.dependents import cell_set, dependents
+from mlbayes.plan.dependents import dependents
 from mlbayes.plan.evaluator import Evaluator
+from mlbayes.plan.evidence import category_evidence
+from mlbayes.plan.nominal import plan_outcome_categories
 from mlbayes.plan.polynomial import Atom, Polynomial
 from mlbayes.plan.regressions import (
     CATEGORICAL_PRIOR,
@@ -56,9 +59,9 @@ class Response:
     precision; `predictor`: its linear predictor; `own`: residuals in which the response is what is explained, with
     their couplings; `cuts`: offset of thresholds or dispersion; `free`: coefficients that can be drawn with the
     response integrated out; `shift`: what the linear predictor is compared with (log sum of the other categories);
-    `category`: code of a nominal outcome that the response is of; `codes`: offset of places.  `others`: residuals
-    in which the response is a predictor.  `groups`: random effects whose covariance matrix is free; `terms`: what
-    they multiply.
+    `category`: code of a nominal outcome that the response is of, `of_several`: it has others, given which this
+    response is that of a binary outcome; `codes`: offset of places.  `others`: residuals in which the response is a
+    predictor.  `groups`: random effects whose covariance matrix is free; `terms`: what they multiply.
     """
 
     kind: int
@@ -75,6 +78,7 @@ class Response:
     free: list[TopUnknown]
     shift: Polynomial | None = None
     category: int | None = None
+    of_several: bool = False
     codes: int = -1
     others: list[Residual] = field(default_factory=list)
     groups: list[EffectGroup] = field(default_factory=list)
@@ -127,6 +131,7 @@ def _outcome_response(choice: Choice, r: OutcomeRegression) -> Response:
         response.category = r.planned.category
         response.shift = _log_sum_of_others(choice, r)
         response.cuts = choice.builder.vector([0.0])
+        response.of_several = r.planned.of_several
     return response
 
 
@@ -259,6 +264,14 @@ def response_codes(choice: Choice, r: OutcomeRegression) -> int:
     if r.number not in choice.codes:
         variable = choice.model.variables[r.equation.outcome]
         places = category_places(variable)
+        drawn = variable.incomplete and r.active.all()
+        if drawn and r.dispersion >= 0:  # the steps that draw these keep numbers and dummy variables up to date
+            choice.codes[r.number] = choice.symbols.offset(choice.symbols.value(variable.name))
+            return choice.codes[r.number]
+        if drawn and r.planned.category is not None:
+            dummy = choice.symbols.dummy(variable.name, r.planned.category)
+            choice.codes[r.number] = choice.symbols.offset(dummy)
+            return choice.codes[r.number]
         if r.planned.category is not None:
             wanted = category_labels(variable).index(float(r.planned.category))
             places = np.where(places < 0, places, places == wanted)
@@ -280,6 +293,7 @@ class ResponseSteps:
         self.variable = choice.model.variables[response.name]
         self.units = self.symbols.units(response.level)
         self.everyone = self.builder.unit_set(response.level, self.units, None, None)
+        self.drawn = self.variable.incomplete and bool(response.active.all())  # missing values are needed
         self.codes = response.codes
 
     def write(self) -> None:
@@ -287,11 +301,12 @@ class ResponseSteps:
         self._find_others()
         mean, sd = self._distribution()
         newton = self._newton(mean, sd)
-        cells, evidence = self._evidence()
-        own = self.response.category is None
-        if own:
-            self._responses(mean, sd, cells, evidence)
-        self._words(newton, cells is not None, own)
+        if self.response.of_several:  # its responses are drawn right before they are used
+            self._words(newton, False, False)
+            return
+        cells, evidence = self._missing(mean)
+        self._responses(mean, sd, cells, evidence)
+        self._words(newton, cells is not None, True)
 
     def write_responses(self) -> None:
         """Append the draw of the responses alone."""
@@ -304,6 +319,7 @@ class ResponseSteps:
         """Equations in which the latent response is a predictor."""
         response = self.response
         own = {residual.name for residual in response.own}
+        refuse_in_logits(self.choice, [response.atom], f"the latent response of '{response.name}'")
         found, coupled = outcome_residuals(self.choice, [response.atom])
         used = [r for r in found if r.name not in own]
         if (used or len(response.own) > 1) and response.kind != p.RESPONSE_NORMAL:
@@ -482,64 +498,23 @@ class ResponseSteps:
                 code = p.OP_ADD_SCALED if j else p.OP_SCALE
                 self.builder.instruct(code, target, n, self.symbols.offset(standardised(other)), scale)
 
-    # ------------------------------------------------------------------ missing categories
-    def _evidence(self) -> tuple[UnitSet | None, int]:
-        """Missing cells that are drawn, and the log likelihood of each category in the equations it enters."""
-        response, symbols, builder = self.response, self.symbols, self.builder
-        if not self.variable.incomplete or not response.active.all():
+    # ------------------------------------------------------------------ missing values
+    def _missing(self, mean: int) -> tuple[UnitSet | None, int]:
+        """Missing categories with their evidence; those of nominal outcomes and counts have steps of their own."""
+        response, choice = self.response, self.choice
+        if not self.drawn or response.of_several:
             return None, -1
-        if response.kind == p.RESPONSE_COUNT or response.category is not None:
-            raise unsupported(
-                f"missing values of '{response.name}' ({self.variable.kind.value}), which other equations need,"
-                " cannot be drawn yet"
-            )
-        cells = cell_set(symbols, response.name)
-        value = symbols.value(response.name)
-        residuals, pairs = outcome_residuals(self.choice, [value])
-        if not residuals:
-            return cells, -1
-        labels = category_labels(self.variable)
-        n = cells.units
-        evidence = builder.zeros(n * len(labels))
-        sums: list[tuple[int, int, int]] = []
-        start_products: list[list[int]] = []
-        first = builder.count("program")
-        units = [dependents(symbols, cells, residual) for residual in residuals]
-        below: dict[int, UnitSet] = {}
-        vectors: list[list[int]] = []
-        for residual, (found, active) in zip(residuals, units, strict=True):
-            evaluator = Evaluator(symbols, below.setdefault(residual.level, found))
-            at_codes = []
-            for label in labels:
-                number = Polynomial.number(label)
-                at_code = residual.polynomial.substitute(
-                    lambda atom, number=number: number if atom == value else None  # type: ignore[misc]
-                )
-                at_codes.append(evaluator.vector(at_code, None if active.all() else active))
-            vectors.append(at_codes)
-        builder.step_program(first)
-        precisions = [(e, e, residual.precision, -0.5) for e, residual in enumerate(residuals)]
-        precisions += [(c.first, c.second, c.precision, -1.0) for c in pairs]
-        for e, f, precision, times in precisions:
-            scale = builder.zeros(1)
-            sums.append((scale, precision, builder.scalar(times)))
-            for c in range(len(labels)):
-                target = builder.zeros(n)
-                row = below[residuals[e].level].number
-                start_products.append([target, row, vectors[e][c], vectors[f][c], -1])
-        start = builder.count("products")
-        for product in start_products:
-            builder.add("products", product)
-        builder.step(p.STEP_PRODUCTS, start, builder.count("products"))
-        first = builder.count("program")
-        builder.instruct(p.OP_FILL, evidence, n * len(labels), builder.zero)
-        for k, (scale, precision, times) in enumerate(sums):
-            builder.instruct(p.OP_SCALE, scale, 1, precision, times)
-            for c in range(len(labels)):
-                source = start_products[k * len(labels) + c][0]
-                builder.instruct(p.OP_ADD_SCALED, evidence + c * n, n, source, scale)
-        builder.step_program(first)
-        return cells, evidence
+        if response.category is not None:
+            logits = [r for r in choice.regressions.outcomes if r.left == response.atom]
+            plan_outcome_categories(choice, logits, [mean])
+            return None, -1
+        if response.kind == p.RESPONSE_COUNT:
+            residuals, logits_of_others = cell_equations(choice, response.name)
+            counts = mean, response.cuts
+            memory = CellStep(self.symbols, response.name, residuals, logits_of_others, counts).write()
+            choice.acceptances.append((response.name, "imputation", 0.44, memory + 1))
+            return None, -1
+        return category_evidence(choice, response.name)
 
     # ------------------------------------------------------------------ responses
     def _responses(self, mean: int, sd: int, cells: UnitSet | None, evidence: int) -> None:

@@ -26,6 +26,8 @@ def start_state(planned: PlannedModel, rng: Generator) -> Vector:
             _start_value(planned, store, atom, offset, rng)
     for row in planned.plan.responses:
         _start_responses(planned.plan.index, store, row)
+    for row in planned.plan.nominals:
+        _start_categories(planned.plan.index, store, row)
     _start_predictors(planned, store, rng)
     _start_outcomes(planned, store, rng)
     _start_parameters(planned, store, rng)
@@ -50,6 +52,21 @@ def _start_responses(index: NDArray[np.int64], store: Vector, row: NDArray[np.in
         responses[:] = np.log(codes.clip(0.0) + 0.5) if row[p.RESPONSE_KIND] == p.RESPONSE_COUNT else 0.0
     if row[p.RESPONSE_ROOT] >= 0:
         store[row[p.RESPONSE_ROOT] : row[p.RESPONSE_ROOT] + units] = 0.5
+
+
+def _start_categories(index: NDArray[np.int64], store: Vector, row: NDArray[np.int64]) -> None:
+    """Places and dummy variables of a nominal variable from its codes; latent responses on the right side of 0."""
+    units, size = row[p.NOMINAL_UNITS], row[p.NOMINAL_SIZE]
+    labels = store[row[p.NOMINAL_LABELS] : row[p.NOMINAL_LABELS] + size + 1]
+    codes = store[row[p.NOMINAL_NUMBER] : row[p.NOMINAL_NUMBER] + units]
+    places = np.abs(codes[:, None] - labels).argmin(axis=1)
+    store[row[p.NOMINAL_PLACE] : row[p.NOMINAL_PLACE] + units] = places
+    for k in range(size):
+        dummy = index[row[p.NOMINAL_DUMMIES] + k]
+        store[dummy : dummy + units] = places == k + 1
+        if row[p.NOMINAL_RESPONSES] >= 0:
+            response = index[row[p.NOMINAL_RESPONSES] + k]
+            store[response : response + units] = np.where(places == k + 1, 0.6, -0.6)
 
 
 def _spread(values: Vector) -> tuple[float, float]:
@@ -78,19 +95,18 @@ def _start_predictors(planned: PlannedModel, store: Vector, rng: Generator) -> N
     for part in planned.regressions.predictors:
         variable = model.variables[part.variable]
         mean, sd = _spread(variable.values)
-        if variable.kind is Kind.ORDINAL:
+        if variable.kind is not Kind.CONTINUOUS:
             mean, sd = 0.0, 1.0
         if not part.fixed:
             store[part.precision] = (1.0 + rng.random()) / sd**2
         if part.response.kind == "mean":
             offset = symbols.offset(part.response)
             n = symbols.units(part.level)
-            values = store[symbols.offset(symbols.predictor_response(part.variable)) :][
-                : symbols.units(variable.level)
-            ]
+            own = symbols.predictor_response(part.variable, part.code or 0)
+            values = store[symbols.offset(own) :][: symbols.units(variable.level)]
             parents = model.hierarchy.ancestors(variable.level, part.level)
             store[offset : offset + n] = np.bincount(parents, values, n) / np.bincount(parents, minlength=n)
-        grand = symbols.grand(part.variable)
+        grand = symbols.grand(part.variable, part.code or 0)
         store[symbols.offset(grand)] = mean + 0.2 * sd * rng.standard_normal()
 
 

@@ -134,21 +134,23 @@ def _references(model: Model) -> Iterator[Problem]:
         name = reference.variable
         if reference.form is Form.MISSING:
             yield _problem(f"the {reference.form.value} of '{name}' cannot be run yet", span)
-        elif reference.form is Form.DUMMY and variable.incomplete:
-            yield _problem(f"the incomplete nominal predictor '{name}' cannot be run yet", span)
+        elif variable.kind is Kind.NOMINAL and reference.form in (Form.MEAN, Form.RESPONSE):
+            yield _problem(f"latent forms of the nominal predictor '{name}' cannot be run yet", span)
+        elif reference.form is Form.DUMMY and reference.centring is not Centring.NONE:
+            yield _problem(f"the nominal predictor '{name}' cannot be centred yet", span)
         elif variable.kind is Kind.ORDINAL and reference.centring is Centring.GROUP:
             yield _problem(f"the ordinal predictor '{name}' cannot be centred at group means yet", span)
 
 
 def _predictors(model: Model) -> Iterator[Problem]:
     kinds = [model.variables[predictor.variable].kind for predictor in model.predictor_models]
-    if "joint" in model.settings.options and kinds.count(Kind.ORDINAL) > 1:
-        message = "OPTIONS: joint cannot be run yet with more than one categorical predictor"
+    if "joint" in model.settings.options and (kinds.count(Kind.ORDINAL) > 1 or Kind.NOMINAL in kinds):
+        message = "OPTIONS: joint cannot be run yet with a nominal or more than one ordinal predictor"
         yield _problem(message, model.places.get("options"))
     for predictor in model.predictor_models:
         variable = model.variables[predictor.variable]
         span = next((s for _, r, s in _terms(model) if r.variable == variable.name), None)
-        if variable.kind in (Kind.NOMINAL, Kind.COUNT):
+        if variable.kind is Kind.COUNT:
             yield _problem(
                 f"the {variable.kind.value} predictor '{variable.name}' cannot be modelled yet", span
             )

@@ -28,6 +28,7 @@ from mlbayes.model.model import (
     references,
 )
 from mlbayes.plan.builder import PlanBuilder
+from mlbayes.plan.categories import category_places
 from mlbayes.plan.equations import planned_equations
 from mlbayes.plan.functions import Function, is_runnable
 from mlbayes.plan.lags import Series, lagged_names, make_series
@@ -142,7 +143,7 @@ class Symbols:
 
     def moving_rows(self, atom: Atom) -> NDArray[np.bool_]:
         """On which rows a changing symbol of rows changes."""
-        if atom.kind == "value":
+        if atom.kind in ("value", "code"):
             return self.model.variables[atom.name].missing
         if atom.kind == "lag":
             series = self.series(atom.name)
@@ -152,7 +153,9 @@ class Symbols:
     def known_rows(self, atom: Atom) -> Vector:
         """Values of a changing symbol of rows where they do not change, else 0."""
         values = np.zeros(self.units(1))
-        if atom.kind in ("value", "lag"):
+        if atom.kind == "code":
+            values += self.model.variables[atom.name].values == atom.index
+        elif atom.kind in ("value", "lag"):
             known = ~self.moving_rows(atom)
             source = np.arange(values.size)
             if atom.kind == "lag":
@@ -160,22 +163,41 @@ class Symbols:
             values[known] = self.model.variables[atom.name].values[source[known]]
         return values
 
-    def response(self, name: str) -> Atom:
-        """The latent response of an ordinal variable."""
-        return Atom("response", name, self.model.variables[name].level)
+    def dummy(self, name: str, code: int) -> Atom:
+        """The dummy variable of a nominal variable's code; static when the variable is complete."""
+        variable = self.model.variables[name]
+        atom = Atom("code", name, variable.level, code)
+        values = (variable.values == code).astype(np.float64)
+        if not variable.incomplete:
+            return self.fixed_symbol(atom, values)
+        if atom not in self.place:
+            self.place[atom] = self.builder.vector(values)
+        return atom
 
-    def predictor_response(self, name: str) -> Atom:
-        """What a predictor model has on its left: the value, or the latent response of an ordinal variable."""
-        ordinal = self.model.variables[name].kind is Kind.ORDINAL
-        return self.response(name) if ordinal else self.value(name)
+    def category(self, name: str) -> Atom:
+        """The place of a nominal variable's category (0: reference); changes where missing ones are drawn."""
+        variable = self.model.variables[name]
+        atom = Atom("place", name, variable.level)
+        if atom not in self.place:
+            self.place[atom] = self.builder.vector(category_places(variable))
+        return atom
 
-    def mean(self, name: str, level: int) -> Atom:
-        """The latent cluster mean of a variable at a level."""
-        return Atom("mean", name, level)
+    def response(self, name: str, code: int = 0) -> Atom:
+        """The latent response of an ordinal variable, or of a nominal one's code."""
+        return Atom("response", name, self.model.variables[name].level, code)
 
-    def grand(self, name: str) -> Atom:
-        """The grand mean of a modelled predictor (for an ordinal one on the scale of its latent response)."""
-        return Atom("grand", name, TOP)
+    def predictor_response(self, name: str, code: int = 0) -> Atom:
+        """What a predictor model has on its left: the value, or the latent response of a categorical variable."""
+        categorical = self.model.variables[name].kind in (Kind.ORDINAL, Kind.NOMINAL)
+        return self.response(name, code) if categorical else self.value(name)
+
+    def mean(self, name: str, level: int, code: int = 0) -> Atom:
+        """The latent cluster mean of a variable at a level (of a nominal one: of the response of a code)."""
+        return Atom("mean", name, level, code)
+
+    def grand(self, name: str, code: int = 0) -> Atom:
+        """The grand mean of a modelled predictor (for a categorical one on the scale of its latent response)."""
+        return Atom("grand", name, TOP, code)
 
     def named_effect(self, name: str) -> Atom:
         """The random effect that RANDOMEFFECT names."""
@@ -312,14 +334,8 @@ class Symbols:
 
     def _reference(self, reference: Reference, mode: str) -> Polynomial:
         name = reference.variable
-        variable = self.model.variables[name]
         if reference.form is Form.DUMMY:
-            if variable.incomplete:
-                raise unsupported(f"the incomplete nominal predictor '{name}' cannot be run yet")
-            atom = Atom("code", name, variable.level, reference.argument)
-            return Polynomial.of(
-                self.fixed_symbol(atom, (variable.values == reference.argument).astype(np.float64))
-            )
+            return Polynomial.of(self.dummy(name, reference.argument))
         if reference.form is Form.VALUE:
             return self._centred(self.value(name), reference, mode)
         if reference.form is Form.LAG:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlbayes.plan.polynomial import Atom, Polynomial
+from mlbayes.source import Span
 
 Mask = NDArray[np.bool_]
 
@@ -55,6 +56,21 @@ class Residual:
     active: Mask
     precision: int
     squares: bool
+
+
+@dataclass(frozen=True)
+class Logits:
+    """A nominal outcome with several logits against the reference, which have no common normal form.
+
+    `place`: symbol of the place of each unit's category, -1 for units that do not count; `predictors`: the logits.
+    """
+
+    name: str
+    place: Atom
+    predictors: tuple[Polynomial, ...]
+    level: int
+    active: Mask
+    span: Span | None = None
 
 
 @dataclass(frozen=True)

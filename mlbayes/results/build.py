@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
@@ -24,7 +25,7 @@ from mlbayes.results.draws import Draws
 from mlbayes.results.fit import build_fit
 from mlbayes.results.outcomes import outcome_table
 from mlbayes.results.parameters import Parameters, covariance_table, generated_table
-from mlbayes.results.predictors import predictor_table
+from mlbayes.results.predictors import predictor_table, response_count
 from mlbayes.results.rhat import checkpoint_windows, rhat_table
 from mlbayes.results.rows import RowDraws, TableDraws, numbered_rows
 from mlbayes.results.summary import finite, summarise_table
@@ -59,9 +60,12 @@ def build_tables(model: Model, draws: Draws, parameters: Parameters) -> AllTable
         for block in model.covariances:
             if block.block == name:
                 outcomes.append(covariance_table(block, model, parameters))
+    left = iter(draws.predictors)
     predictors = [
-        predictor_table(predictor, drawn, model, draws.parameters)
-        for predictor, drawn in zip(model.predictor_models, draws.predictors, strict=True)
+        predictor_table(
+            predictor, list(islice(left, response_count(model, predictor))), model, draws.parameters
+        )
+        for predictor in model.predictor_models
     ]
     generated = generated_table(model, parameters, quantity_rows(model, draws, parameters))
     return AllTables(outcomes, generated, predictors, residual_tables(model, draws))

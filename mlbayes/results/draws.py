@@ -56,10 +56,14 @@ class PartDraws:
 
 @dataclass(frozen=True)
 class PredictorDraws:
-    """A predictor model: `grand_mean` (chains, draws) and its parts, lowest level first."""
+    """A response of a predictor model: `grand_mean` (chains, draws) and its parts, lowest level first.
+
+    `code`: of a nominal predictor, the category whose latent response it is.
+    """
 
     grand_mean: Array
     parts: tuple[PartDraws, ...]
+    code: int | None = None
 
 
 @dataclass(frozen=True)
@@ -123,7 +127,8 @@ class Draws:
     """Everything that a run kept.
 
     `burn`: burn-in draws of each chain (fewer than asked when interrupted), `kept`: draws after it.
-    `equations` and `predictors` stand in the order of the model's lists; `moderators` in the order of
+    `equations` and `predictors` stand in the order of the model's lists, a nominal predictor once for each code but the
+    reference; `moderators` in the order of
     `Model.conditional_effects` and their moderators.  `snapshots`: the imputations in order of their numbers; their
     mean and variance are over all monitored draws.  `parameters`: {name: (chains, draws)} for every free or
     defined parameter of the model.

@@ -7,7 +7,9 @@ from numpy.typing import NDArray
 
 from mlbayes.engine.jit import kernel
 from mlbayes.engine.program import run_program
+from mlbayes.engine.random import draw_count
 from mlbayes.plan.plan import (
+    CELL_DISPERSION,
     CELL_EQUATION_PRECISION,
     CELL_EQUATION_PROGRAM,
     CELL_EQUATION_PROGRAM_END,
@@ -15,6 +17,7 @@ from mlbayes.plan.plan import (
     CELL_EQUATION_SET,
     CELL_FIRST,
     CELL_LAST,
+    CELL_MEAN,
     CELL_PROPOSALS,
     CELL_REPEATS,
     CELL_SCALE,
@@ -42,18 +45,22 @@ def log_densities(plan: Plan, store: NDArray, row: NDArray, target: int) -> None
         equation = plan.cell_equations[e]
         run_program(plan, store, equation[CELL_EQUATION_PROGRAM], equation[CELL_EQUATION_PROGRAM_END])
         starts = plan.sets[equation[CELL_EQUATION_SET], SET_STARTS]
-        half = -0.5 * store[equation[CELL_EQUATION_PRECISION]]
+        precision = equation[CELL_EQUATION_PRECISION]
         residual = equation[CELL_EQUATION_RESIDUAL]
         for i in range(cells):
             s = 0.0
             for k in range(plan.index[starts + i], plan.index[starts + i + 1]):
-                s += store[residual + k] * store[residual + k]
-            store[target + i] += half * s
+                s += store[residual + k] * (store[residual + k] if precision >= 0 else 1.0)
+            store[target + i] += -0.5 * store[precision] * s if precision >= 0 else s
 
 
 @kernel
 def draw_cells(plan: Plan, store: NDArray, c: int, iteration: int, burn: int, rng: Generator) -> None:
-    """Random-walk Metropolis on every cell at once; the common step size is tuned in burn-in only."""
+    """Metropolis on every cell at once.
+
+    A random walk whose common step size is tuned in burn-in only; or, for counts with an equation of their own,
+    proposals from that equation (negative binomial), so that only the other equations decide.
+    """
     row = plan.cells[c]
     cells = plan.sets[row[CELL_SET], SET_UNITS]
     memory = row[CELL_SCALE]
@@ -69,8 +76,12 @@ def draw_cells(plan: Plan, store: NDArray, c: int, iteration: int, burn: int, rn
     for _ in range(row[CELL_REPEATS]):
         step = store[memory + STEP]
         for i in range(cells):
-            jump = step * store[scales + i] * rng.standard_normal()
-            store[row[CELL_PROPOSALS] + i] = store[row[CELL_VALUES] + i] + jump
+            if row[CELL_MEAN] >= 0:
+                count = draw_count(rng, store[row[CELL_MEAN] + i], store[row[CELL_DISPERSION]])
+                store[row[CELL_PROPOSALS] + i] = count
+            else:
+                jump = step * store[scales + i] * rng.standard_normal()
+                store[row[CELL_PROPOSALS] + i] = store[row[CELL_VALUES] + i] + jump
         log_densities(plan, store, row, proposed)
         accepted = 0
         for i in range(cells):
