@@ -183,12 +183,15 @@ def difference_in_errors(a: Array, b: Array, of: Callable[[Array], Array] = lamb
 class Values:
     """Values of everything in a model graph, by meaning.
 
-    `data`: name -> values at the variable's level.  `means`: (name, level).  `grand`, `responses`: name.
-    `parameters`: coefficients and variances by name.  `effects`, `matrices`: (equation, level), shape (terms, units)
-    and (terms, terms) in the order of RandomEffects.terms.  `slopes`, `residuals`: (name, part).
-    `lags`: (name, occasions).  `working`: per equation of a categorical or count outcome its response and the
-    precision of each unit.  `active`: per equation which units count.  `raw`: equations whose predictors are not
-    centred at grand means.
+    `data`: name -> values at the variable's level.  `means`: (name, level).  `grand`, `responses`: name.  What
+    belongs to a response of a nominal predictor has the name of its dummy variable, `n.2`.
+    `parameters`: coefficients and variances by name.  `effects`, `matrices`: (equation, category, level), shape
+    (terms, units) and (terms, terms) in the order of RandomEffects.terms.  `slopes`, `residuals`: (name, part).
+    `working`: per (equation, category) of a categorical or count outcome its response and the precision of each
+    unit.  Several logits of a nominal outcome count with their probabilities, but for those in `forms`, one for each
+    outcome at the most, which count with their working response.
+    `lags`: (name, occasions).  `active`: per equation which units count.  `raw`: equations whose predictors
+    are not centred at grand means.
     """
 
     def __init__(self, model) -> None:
@@ -205,6 +208,7 @@ class Values:
         self.active: dict = {}
         self.working: dict = {}
         self.lags: dict = {}
+        self.forms: set = set()
         self.raw: set = set()
 
     # -------------------------------------------------------------- expressions
@@ -274,25 +278,48 @@ class Values:
         return self.parameters[name]
 
     # -------------------------------------------------------------- pieces of the density
-    def fitted(self, k: int) -> Array:
-        """Linear predictor of an equation with its random effects."""
+    def fitted(self, k: int, category: int | None = None) -> Array:
+        """Linear predictor of an equation (of the logit of a category) with its random effects."""
         equation = self.model.equations[k]
         raw = k in self.raw
         terms = [self.expression(term.expression, equation.level, raw) for term in equation.terms]
-        total = sum(self.coefficient(t.coefficient) * x for t, x in zip(equation.terms, terms, strict=True))
+        own = [t.category == category for t in equation.terms]
+        total = np.zeros(self.model.hierarchy.units[equation.level - 1])
+        for term, x, mine in zip(equation.terms, terms, own, strict=True):
+            if mine:
+                total = total + self.coefficient(term.coefficient) * x
         for group in equation.random:
-            for effect, t in zip(self.effects[k, group.level], group.terms, strict=True):
-                total = total + self.spread(effect, equation.level, group.level) * terms[t]
+            if own[group.terms[0]]:
+                for effect, t in zip(self.effects[k, category, group.level], group.terms, strict=True):
+                    total = total + self.spread(effect, equation.level, group.level) * terms[t]
         return total
+
+    def categories(self, k: int) -> list[int | None]:
+        """Codes that an equation has logits for, or None alone."""
+        return list(dict.fromkeys(term.category for term in self.model.equations[k].terms))
+
+    def log_choices(self, k: int) -> Array:
+        """Log probability of the category of each unit of a nominal outcome."""
+        equation, codes = self.model.equations[k], self.categories(k)
+        logits = {code: self.fitted(k, code) for code in codes}
+        total = np.log(1.0 + sum(np.exp(eta) for eta in logits.values()))
+        values = self.data[equation.outcome]
+        return sum((values == code) * eta for code, eta in logits.items()) - total
 
     def log_outcomes(self) -> float:
         """Outcomes given everything else, for the units that count."""
         total = 0.0
         for k, equation in enumerate(self.model.equations):
             on = self.active[k]
-            if k in self.working:
-                response, precision = self.working[k]
-                total -= 0.5 * float(np.sum((precision * (response - self.fitted(k)) ** 2)[on]))
+            codes = self.categories(k)
+            form = next((code for code in codes if (k, code) in self.forms), None)
+            if len(codes) > 1 and form is None:
+                total += float(np.sum(self.log_choices(k)[on]))
+                continue
+            form = codes[0] if len(codes) == 1 else form
+            if (k, form) in self.working:
+                response, precision = self.working[k, form]
+                total -= 0.5 * float(np.sum((precision * (response - self.fitted(k, form)) ** 2)[on]))
                 continue
             variance = self.coefficient(equation.residual)
             total += log_normal(self.data[equation.outcome][on], self.fitted(k)[on], variance)
@@ -322,6 +349,8 @@ class Values:
         if variable.role.name == "FIXED":
             return self.reference(reference, level, False)
         levels = next([p.level for p in m.parts] for m in self.model.predictor_models if m.variable == name)
+        if variable.kind.name == "NOMINAL":
+            name = f"{name}.{reference.argument}"
         own = self.response(name) if variable.level == level else self.means[name, level]
         return own - self.above(name, levels, level)
 
@@ -336,15 +365,35 @@ class Values:
 
     def predictor_mean(self, name: str, part: int) -> Array:
         """Mean of one part of a predictor model."""
-        found = next(m for m in self.model.predictor_models if m.variable == name)
+        found = next(m for m in self.model.predictor_models if m.variable == name.split(".")[0])
         level = found.parts[part].level
         mean = self.above(name, [p.level for p in found.parts], level)
         for slope, reference in zip(self.slopes[name, part], found.parts[part].predictors, strict=True):
             mean = mean + slope * self.within(reference, level)
         return mean
 
+    def log_nominal(self, name: str) -> float:
+        """A nominal predictor's own model: latent responses with variances 1 and covariances 1/2."""
+        variable = self.model.variables[name]
+        found = next(m for m in self.model.predictor_models if m.variable == name)
+        names = [f"{name}.{code}" for code in variable.codes if code != variable.reference]
+        deviations = np.stack([self.responses[each] - self.predictor_mean(each, 0) for each in names])
+        matrix = 0.5 * (np.eye(len(names)) + 1.0)
+        law = stats.multivariate_normal(np.zeros(len(names)), matrix)
+        total = float(np.sum(law.logpdf(deviations.T)))
+        for each in names:
+            for k, part in enumerate(found.parts):
+                total += log_normal(np.asarray(self.slopes[each, k]), 0.0, 5.0)
+                if k:
+                    mean, variance = self.predictor_mean(each, k), self.residuals[each, k]
+                    total += log_normal(self.means[each, part.level], mean, variance)
+            total += log_normal(self.grand[each], 0.0, 5.0)
+        return total
+
     def log_predictor(self, name: str) -> float:
         """A predictor's own model with the priors of its coefficients (round-robin: no other predictor's)."""
+        if self.model.variables[name].kind.name == "NOMINAL":
+            return self.log_nominal(name)
         found = next(m for m in self.model.predictor_models if m.variable == name)
         total = 0.0
         for k, part in enumerate(found.parts):

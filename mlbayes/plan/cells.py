@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from mlbayes.plan import plan as p
 from mlbayes.plan.builder import UnitSet
 from mlbayes.plan.dependents import cell_set, dependents, powers

@@ -34,16 +34,10 @@ def plan_predictor_categories(choice: Choice, parts: Sequence[PredictorRegressio
     choice.steps.append(PlannedStep(f"{variable.name}: {what}", how, why))
 
 
-def plan_outcome_categories(
-    choice: Choice, logits: Sequence[OutcomeRegression], means: Sequence[int] = ()
-) -> None:
-    """Missing categories of a nominal outcome that other equations need.
-
-    `logits`: all its equations; `means`: offsets of their linear predictors, computed here when left out.
-    """
+def plan_outcome_categories(choice: Choice, logits: Sequence[OutcomeRegression]) -> None:
+    """Missing categories of a nominal outcome with several logits that other equations need."""
     equation = logits[0].equation
-    if not means:
-        means = _evaluated(choice, [r.predictor(True) for r in logits], equation.level)
+    means = _evaluated(choice, [r.predictor(True) for r in logits], equation.level)
     cells, evidence = category_evidence(choice, equation.outcome)
     _write(choice, equation.outcome, means, None, cells, evidence)
     what = f"{equation.outcome}: missing categories"

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from mlbayes.model.model import Distribution
+from mlbayes.model.model import Distribution, Kind
 from mlbayes.plan import plan as p
 from mlbayes.plan.builder import UnitSet
 from mlbayes.plan.categories import UNKNOWN, category_labels, category_places
@@ -22,7 +22,6 @@ from mlbayes.plan.collapse import parameters_of, top_unknown
 from mlbayes.plan.dependents import dependents
 from mlbayes.plan.evaluator import Evaluator
 from mlbayes.plan.evidence import category_evidence
-from mlbayes.plan.nominal import plan_outcome_categories
 from mlbayes.plan.polynomial import Atom, Polynomial
 from mlbayes.plan.regressions import (
     CATEGORICAL_PRIOR,
@@ -265,11 +264,15 @@ def response_codes(choice: Choice, r: OutcomeRegression) -> int:
         variable = choice.model.variables[r.equation.outcome]
         places = category_places(variable)
         drawn = variable.incomplete and r.active.all()
-        if drawn and r.dispersion >= 0:  # the steps that draw these keep numbers and dummy variables up to date
+        if (
+            drawn and r.dispersion >= 0
+        ):  # the steps that draw these keep numbers and dummy variables up to date
             choice.codes[r.number] = choice.symbols.offset(choice.symbols.value(variable.name))
             return choice.codes[r.number]
-        if drawn and r.planned.category is not None:
-            dummy = choice.symbols.dummy(variable.name, r.planned.category)
+        if drawn and variable.kind is Kind.NOMINAL:
+            code = r.planned.category
+            code = int(category_labels(variable)[1]) if code is None else code
+            dummy = choice.symbols.dummy(variable.name, code)
             choice.codes[r.number] = choice.symbols.offset(dummy)
             return choice.codes[r.number]
         if r.planned.category is not None:
@@ -500,13 +503,9 @@ class ResponseSteps:
 
     # ------------------------------------------------------------------ missing values
     def _missing(self, mean: int) -> tuple[UnitSet | None, int]:
-        """Missing categories with their evidence; those of nominal outcomes and counts have steps of their own."""
+        """Missing categories with their evidence; missing counts have a step of their own, written here."""
         response, choice = self.response, self.choice
-        if not self.drawn or response.of_several:
-            return None, -1
-        if response.category is not None:
-            logits = [r for r in choice.regressions.outcomes if r.left == response.atom]
-            plan_outcome_categories(choice, logits, [mean])
+        if not self.drawn:
             return None, -1
         if response.kind == p.RESPONSE_COUNT:
             residuals, logits_of_others = cell_equations(choice, response.name)

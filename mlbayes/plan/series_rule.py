@@ -6,7 +6,7 @@ import numpy as np
 
 from mlbayes.model.model import Kind, Role
 from mlbayes.plan import plan as p
-from mlbayes.plan.choice import Choice, PlannedStep, outcome_residuals
+from mlbayes.plan.choice import Choice, PlannedStep, outcome_residuals, refuse_in_logits
 from mlbayes.plan.evaluator import Evaluator
 from mlbayes.plan.lags import Series, lagged_names
 from mlbayes.plan.polynomial import Polynomial
@@ -52,6 +52,7 @@ class _Steps:
     def write(self) -> None:
         """Residuals and what the series is multiplied with in them; the draw; values and lags where others look."""
         builder, series = self.builder, self.series
+        refuse_in_logits(self.choice, self.lags, f"the lagged variable '{series.name}'")
         residuals, coupled = outcome_residuals(self.choice, self.lags)
         units = builder.unit_set(1, self.symbols.units(1), None, None)
         first = builder.count("program")

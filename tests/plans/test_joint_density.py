@@ -28,38 +28,56 @@ def values_of(planned, store: np.ndarray) -> naive.Values:
         value = [atom for atom in symbols.place if atom.kind == "value" and atom.name == name]
         values.data[name] = read(value[0]) if value else variable.values
     for atom in symbols.place:
+        variable = model.variables.get(atom.name)
+        nominal = variable is not None and variable.kind.name == "NOMINAL"
+        name = f"{atom.name}.{atom.index}" if nominal else atom.name
         if atom.kind == "mean":
-            values.means[atom.name, atom.level] = read(atom)
+            values.means[name, atom.level] = read(atom)
         elif atom.kind == "lag":
             values.lags[atom.name, atom.index] = read(atom)
         elif atom.kind == "grand":
-            values.grand[atom.name] = float(read(atom)[0])
+            values.grand[name] = float(read(atom)[0])
         elif atom.kind == "response":
-            values.responses[atom.name] = read(atom)
+            values.responses[name] = read(atom)
+        elif atom.kind == "code":
+            np.testing.assert_array_equal(read(atom), values.data[atom.name] == atom.index)
         elif atom.kind == "parameter":
             values.parameters[atom.name] = float(read(atom)[0])
-    for k, r in enumerate(planned.regressions.outcomes):
+    for r in planned.regressions.outcomes:
+        k, category = r.planned.source, r.planned.category
         residual = r.equation.residual
         if residual is not None and model.parameters[residual].fixed is None:
             values.parameters[residual] = 1.0 / store[r.precision]
         values.active[k] = r.active
         if not r.normal:
             precision = np.ones(r.active.size) if r.root is None else read(r.root) ** 2
-            values.working[k] = (read(r.left), precision)
+            values.working[k, category] = (read(r.left), precision)
         if r.recentring.raw:
             values.raw.add(k)
         for group, factor in zip(r.equation.random, r.factors, strict=True):
             size = len(group.terms)
             lower = np.zeros((size, size))
             lower[np.tril_indices(size)] = store[factor : factor + size * (size + 1) // 2]
-            values.matrices[k, group.level] = (lower @ lower.T)[::-1, ::-1]
-            values.effects[k, group.level] = np.stack([read(r.effect(group.level, t)) for t in group.terms])
+            values.matrices[k, category, group.level] = (lower @ lower.T)[::-1, ::-1]
+            effects = [read(r.effect(group.level, t)) for t in group.terms]
+            values.effects[k, category, group.level] = np.stack(effects)
     parts: dict[str, int] = {}
     for part in planned.regressions.predictors:
-        number = parts.setdefault(part.variable, 0)
-        values.slopes[part.variable, number] = [float(read(slope)[0]) for slope in part.slopes]
-        values.residuals[part.variable, number] = 1.0 / store[part.precision]
-        parts[part.variable] += 1
+        number = parts.setdefault(part.name, 0)
+        values.slopes[part.name, number] = [float(read(slope)[0]) for slope in part.slopes]
+        values.residuals[part.name, number] = 1.0 / store[part.precision]
+        parts[part.name] += 1
+    return values
+
+
+def with_forms(values: naive.Values, planned, block) -> naive.Values:
+    """The state as a block takes it: its own logit of a nominal outcome counts with its working response."""
+    titles = {residual.name for residual in block.residuals}
+    values.forms = {
+        (r.planned.source, r.planned.category)
+        for r in planned.regressions.outcomes
+        if r.planned.of_several and r.equation.title in titles
+    }
     return values
 
 
@@ -73,7 +91,7 @@ def place(planned, store: np.ndarray, dense: Dense, t: np.ndarray) -> None:
 
 def own_predictors(block) -> list[str]:
     """Predictors whose model a block belongs to."""
-    return [top.atom.name for top in block.tops if top.atom.kind == "grand"]
+    return list(dict.fromkeys(top.atom.name for top in block.tops if top.atom.kind == "grand"))
 
 
 @pytest.mark.parametrize("name", PLANS)
@@ -88,7 +106,8 @@ def test_blocks_target_the_joint_density(name):
             t = dense.mean + 0.3 * rng.normal(size=dense.size)
             store = running.store.copy()
             place(planned, store, dense, t)
-            joint.append(values_of(planned, store).log_joint(own_predictors(block)))
+            values = with_forms(values_of(planned, store), planned, block)
+            joint.append(values.log_joint(own_predictors(block)))
             quadratic.append(-0.5 * float(t @ dense.precision @ t) + float(dense.linear @ t))
         np.testing.assert_allclose(np.diff(joint), np.diff(quadratic), rtol=1e-7, atol=1e-6)
 
@@ -99,6 +118,9 @@ def test_drawn_values_are_published(name):
     planned = PLANS[name]
     running = Running.start(planned, sweeps=3)
     for block in planned.blocks[-1:]:  # the last block's values are those of the sweep's end
+        titles = {residual.name for residual in block.residuals}
+        if any(r.planned.of_several and r.equation.title in titles for r in planned.regressions.outcomes):
+            continue  # coefficients move once more with the response integrated out
         dense = Dense(planned, running.store.copy(), block)
         t = engine_vector(running.store, dense)
         store = running.store.copy()
@@ -165,14 +187,21 @@ def test_responses_target_the_joint_density(name):
         values = values_of(planned, store)
         n = row[p.RESPONSE_UNITS]
         means = store[row[p.RESPONSE_MEAN] : row[p.RESPONSE_MEAN] + n]
-        np.testing.assert_allclose(means, values.predictor_mean(symbol.name, 0), rtol=1e-9, atol=1e-10)
-        variable = planned.model.variables[symbol.name]
+        outcome = next((r for r in planned.regressions.outcomes if r.left == symbol), None)
+        if outcome is None:
+            expected = values.predictor_mean(symbol.name, 0)
+        else:
+            expected = values.fitted(outcome.planned.source, outcome.planned.category)
+        np.testing.assert_allclose(means, expected, rtol=1e-9, atol=1e-10)
+        if not row[p.RESPONSE_CELL_COUNT]:
+            continue
+        variable = planned.model.variables[symbol.name if outcome is None else outcome.equation.outcome]
         for k, unit in enumerate(np.flatnonzero(variable.missing)):
             log_density = []
             for code in variable.codes:
-                changed = values.data[symbol.name].copy()
+                changed = values.data[variable.name].copy()
                 changed[unit] = code
-                values.data = {**values.data, symbol.name: changed}
+                values.data = {**values.data, variable.name: changed}
                 log_density.append(values.log_outcomes())
             cells = row[p.RESPONSE_CELL_COUNT]
             places = row[p.RESPONSE_EVIDENCE] + k + cells * np.arange(len(variable.codes))
@@ -182,6 +211,61 @@ def test_responses_target_the_joint_density(name):
         assert planned.plan.index[row[p.RESPONSE_CELLS] :][: row[p.RESPONSE_CELL_COUNT]].tolist() == (
             np.flatnonzero(variable.missing).tolist()
         )
+
+
+@pytest.mark.parametrize("name", having(p.STEP_NOMINAL))
+def test_categories_target_the_joint_density(name):
+    """Means of the responses of nominal variables, evidence for the codes of missing ones, codes that are drawn."""
+    planned = PLANS[name]
+    for number in steps_of(planned, p.STEP_NOMINAL):
+        running = Running.start(planned, sweeps=3)
+        for before in range(number):
+            running.step(before)
+        plan, store = planned.plan, running.store
+        row = plan.nominals[plan.steps[number, 1]]
+        symbol = next(
+            a
+            for a in planned.symbols.place
+            if a.kind == "value" and planned.symbols.place[a] == row[p.NOMINAL_NUMBER]
+        )
+        variable = planned.model.variables[symbol.name]
+        values = values_of(planned, store)
+        codes = [code for code in variable.codes if code != variable.reference]
+        source = next((k for k, e in enumerate(planned.model.equations) if e.outcome == variable.name), None)
+        for k, code in enumerate(codes):
+            offset = plan.index[row[p.NOMINAL_MEANS] + k]
+            means = store[offset : offset + row[p.NOMINAL_UNITS]]
+            name_of_code = f"{variable.name}.{code}"
+            expected = (
+                values.predictor_mean(name_of_code, 0) if source is None else values.fitted(source, code)
+            )
+            np.testing.assert_allclose(means, expected, rtol=1e-9, atol=1e-10)
+        cells = row[p.NOMINAL_CELL_COUNT]
+        units = np.flatnonzero(variable.missing)
+        assert plan.index[row[p.NOMINAL_CELLS] :][:cells].tolist() == units.tolist()
+        own = dict(values.active)
+        if source is not None:
+            values.active[source] = np.zeros_like(values.active[source])  # the others alone are evidence
+        for k, unit in enumerate(units):
+            log_density = []
+            for code in (variable.reference, *codes):
+                changed = values.data[symbol.name].copy()
+                changed[unit] = code
+                values.data = {**values.data, symbol.name: changed}
+                log_density.append(values.log_outcomes())
+            places = row[p.NOMINAL_EVIDENCE] + k + cells * np.arange(len(variable.codes))
+            np.testing.assert_allclose(np.diff(store[places]), np.diff(log_density), rtol=1e-7, atol=1e-8)
+        values.active = own
+        running.step(number)
+        drawn = values_of(planned, running.store)
+        found = drawn.data[variable.name]
+        assert set(np.unique(found)) <= set(variable.codes)
+        np.testing.assert_array_equal(found[~variable.missing], variable.values[~variable.missing])
+        if source is None:  # the category is that of the largest response
+            responses = np.stack([drawn.responses[f"{variable.name}.{code}"] for code in codes])
+            labels = np.array([variable.reference, *codes])
+            largest = np.vstack([np.zeros(responses.shape[1]), responses]).argmax(axis=0)
+            np.testing.assert_array_equal(labels[largest], found)
 
 
 @pytest.mark.parametrize("name", having(p.STEP_PARAMETER))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from toys import holed, plan_of, three_level, two_level
+from toys import generator, holed, plan_of, three_level, two_level
 
 from mlbayes.plan.choose import PlannedModel
 
@@ -27,6 +27,27 @@ def questionnaire():
 
 def holes3(*names):
     return lambda: holed(three_level, names)
+
+
+def categories2(*names):
+    """Nominal n (level 1) and k (level 2), a nominal q and a count c with missing values, and holes in others."""
+
+    def made():
+        columns = holes2(*names)()
+        rng = generator(12)
+        whole = two_level(3)
+        g = whole["g"].astype(int)
+        noise = rng.gumbel(size=(2, 3, g.size))
+        columns["n"] = 1.0 + np.argmax(np.outer([0.0, 1.0, -0.5], whole["x"]) + noise[0], axis=0)
+        columns["q"] = 1.0 + np.argmax(np.outer([0.0, -0.5, 0.8], whole["z"]) + noise[1], axis=0)
+        columns["c"] = rng.poisson(np.exp(0.4 * whole["x"])).astype(float)
+        columns["k"] = (np.arange(g.max() + 1) % 3.0)[g]
+        for name in ("n", "q", "c"):
+            columns[name][rng.random(g.size) < 0.2] = np.nan
+        columns["k"][np.isin(g, [2, 5, 9])] = np.nan
+        return columns
+
+    return made
 
 
 MODELS = {
@@ -103,7 +124,27 @@ MODELS = {
     "imputation": (HEAD + "ORDINAL: b d; FCS: x b m d z;", holes2("x", "b", "m", "d")),
     "imputation of categories": (HEAD + "ORDINAL: b d o q; FCS: b d o q;", questionnaire),
     "imputation, two levels": (TWO + "ORDINAL: b d; FIXED: z; FCS: y x b w d z;", holes2("y", "x", "b", "w", "d")),
+    "imputation of nominal variables": (TWO + "NOMINAL: n k; ORDINAL: b; FCS: x n b k;", categories2("x", "b")),
     "imputation, three levels": (THREE + "FCS: y x w s;", holes3("y", "x", "w", "s")),
+    "nominal predictor": (HEAD + "NOMINAL: n; MODEL: y ~ x z n n*x;", categories2("x", "z")),
+    "binary nominal predictor": (HEAD + "NOMINAL: b(1); MODEL: y ~ x b;", holes2("x", "b")),
+    "nominal predictors, two levels": (
+        TWO + "NOMINAL: n(2) k; ORDINAL: b; MODEL: y ~ x n k b k*x | x;",
+        categories2("y", "x", "b"),
+    ),
+    "nominal outcome, incomplete predictors": (
+        TWO + "NOMINAL: q n; ORDINAL: b; MODEL: q ~ x b n w | x;",
+        categories2("x", "b", "w"),
+    ),
+    "nominal outcome as a predictor": (
+        TWO + "NOMINAL: q; MODEL: q ~ x w; y ~ x q*x q | x;",
+        categories2("x", "y", "w"),
+    ),
+    "nominal outcome of clusters": (TWO + "NOMINAL: k; MODEL: k ~ w; y ~ x k;", categories2("x", "w")),
+    "two nominal outcomes": (HEAD + "NOMINAL: q n; MODEL: n ~ z; q ~ n z;", categories2("z")),
+    "binary nominal outcome as a predictor": (HEAD + "NOMINAL: b; MODEL: b ~ x; y ~ b x;", holes2("x", "b")),
+    "latent variable in logits": (HEAD + "NOMINAL: q; LATENT: f; MODEL: f -> y z m; q ~ f w;", categories2("w")),
+    "count outcome as a predictor": (TWO + "COUNT: c; MODEL: c ~ x; y ~ c x c*x;", categories2("x", "y")),
     "three levels": (THREE + "FIXED: x z w s; MODEL: y ~ x z w s | x;", holes3("y")),
     "three levels, missing": (THREE + "MODEL: y ~ x z w s | x;", holes3("y", "x", "z", "w", "s")),
     "three levels, levels of effects": (THREE + "MODEL: y ~ x z w | 1[g] 1[k] x[k];", holes3("y", "x")),

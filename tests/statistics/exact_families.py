@@ -231,19 +231,8 @@ class Regression:
         return start
 
     def posterior(self, points: int, rng: np.random.Generator) -> Posterior:
-        """Importance sampling, from a t distribution that starts as Laplace's approximation."""
-        mean, curvature = maximum(self.log_density, self.start())
-        covariance = np.linalg.inv(-curvature)
-        for count in (2000, 4000, points):
-            z = rng.standard_normal((count, len(mean)))
-            z *= np.sqrt(FREEDOM / rng.chisquare(FREEDOM, count))[:, None]
-            theta = mean + z @ np.linalg.cholesky(1.1 * covariance).T
-            log_weights = self.log_density(theta)
-            log_weights += 0.5 * (FREEDOM + len(mean)) * np.log1p(np.square(z).sum(axis=1) / FREEDOM)
-            weights = np.exp(log_weights - log_weights.max())
-            weights /= weights.sum()
-            mean = weights @ theta
-            covariance = ((theta - mean) * weights[:, None]).T @ (theta - mean)
+        """By importance sampling."""
+        theta, weights = weighted_points(self.log_density, self.start(), points, rng)
         return Posterior(self.names, self.natural(theta), weights)
 
     def maximum_likelihood(self) -> tuple[Array, Array]:
@@ -253,6 +242,26 @@ class Regression:
         jacobian = (self.natural(mode + steps) - self.natural(mode - steps)).T / (2.0 * STEP)
         covariance = jacobian @ np.linalg.inv(-curvature) @ jacobian.T
         return self.natural(mode[None])[0], np.sqrt(np.diag(covariance))
+
+
+# ------------------------------------------------------------------ importance sampling
+def weighted_points(
+    log_density: Callable[[Array], Array], start: Array, points: int, rng: np.random.Generator
+) -> tuple[Array, Array]:
+    """Points (points, parameters) and their weights, from a t distribution that starts as Laplace's approximation."""
+    mean, curvature = maximum(log_density, start)
+    covariance = np.linalg.inv(-curvature)
+    for count in (2000, 4000, points):
+        z = rng.standard_normal((count, len(mean)))
+        z *= np.sqrt(FREEDOM / rng.chisquare(FREEDOM, count))[:, None]
+        theta = mean + z @ np.linalg.cholesky(1.1 * covariance).T
+        log_weights = log_density(theta)
+        log_weights += 0.5 * (FREEDOM + len(mean)) * np.log1p(np.square(z).sum(axis=1) / FREEDOM)
+        weights = np.exp(log_weights - log_weights.max())
+        weights /= weights.sum()
+        mean = weights @ theta
+        covariance = ((theta - mean) * weights[:, None]).T @ (theta - mean)
+    return theta, weights
 
 
 # ------------------------------------------------------------------ maxima
