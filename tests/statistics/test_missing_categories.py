@@ -259,6 +259,81 @@ def test_exact_posterior(name):
         assert abs(own_squares.mean() - square) < bound, parameter
 
 
+# ------------------------------------------------------------------ simulated data
+def holed(columns: Columns, rng: np.random.Generator, names: tuple[str, ...]) -> Columns:
+    """15 % missing values, completely at random."""
+    n = len(next(iter(columns.values())))
+    return {k: np.where(rng.random(n) < 0.15, np.nan, v) if k in names else v for k, v in columns.items()}
+
+
+def clustered(seed: int, clusters: int = 80, size: int = 10) -> tuple[Columns, dict[str, list[float]]]:
+    """A nominal n and a nominal outcome q of it, in clusters, with the coefficients that made y and q."""
+    rng = generator(seed)
+    g = np.repeat(np.arange(clusters), size)
+    x = 0.6 * rng.normal(size=clusters)[g] + rng.normal(size=g.size)
+    noise = np.sqrt(0.5) * rng.normal(size=(3, g.size))
+    responses = np.stack([0.0 * x, 0.2 + 0.7 * x, -0.4 * x]) + noise
+    n = responses.argmax(axis=0)
+    b = {"y": [1.0, 0.5, 0.8, -0.6], "q.2": [0.2, 0.6, 0.7, -0.5], "q.3": [-0.1, -0.5, 0.5, 0.4]}
+    design = np.column_stack([np.ones(g.size), x, n == 1, n == 2])
+    y = design @ b["y"] + 0.7 * rng.normal(size=clusters)[g] + rng.normal(size=g.size)
+    logits = np.stack([np.zeros(g.size), design @ b["q.2"], design @ b["q.3"]])
+    q = (logits + rng.gumbel(size=logits.shape)).argmax(axis=0)
+    columns = {"g": g.astype(float), "x": x, "y": y, "n": n + 1.0, "q": q + 1.0}
+    return holed(columns, rng, ("x", "y", "n", "q")), b
+
+
+def test_recovery_with_missing_values():
+    """True coefficients lie within 4 posterior SDs, draws mix, and imputed categories are codes."""
+    columns, truth = clustered(305)
+    script = "MISSING: NA; CLUSTERID: g; NOMINAL: n q; MODEL: y ~ x n; q ~ x n; NIMPS: 2;"
+    found = fit(script, columns, burn=1000, draws=4000)
+    assert [e.outcome for e in found.planned.model.equations] == ["q", "y"]
+    drawn = {"y": coefficients(found, 1)}
+    both = found.draws.equations[0].coefficients[:, found.draws.burn :]
+    terms = found.planned.model.equations[0].terms
+    for code in (2, 3):
+        places = [t for t, term in enumerate(terms) if term.category == code]
+        drawn[f"q.{code}"] = {str(k): both[..., place] for k, place in enumerate(places)}
+    for name, values in truth.items():
+        for (label, draws), value in zip(drawn[name].items(), values, strict=True):
+            assert abs(draws.mean() - value) < 4.0 * draws.std(), (name, label)
+            assert naive.batch_error(draws) < 0.2 * draws.std(), (name, label)
+    assert len(found.draws.snapshots) == 2
+    for snapshot in found.draws.snapshots:
+        for name in ("n", "q"):
+            assert set(np.unique(snapshot.values[name])) == {1.0, 2.0, 3.0}
+            seen = ~np.isnan(columns[name])
+            np.testing.assert_array_equal(snapshot.values[name][seen], columns[name][seen])
+
+
+def test_rows_of_a_nominal_predictor():
+    columns, _ = clustered(306, clusters=20, size=5)
+    script = "MISSING: NA; CLUSTERID: g; NOMINAL: n; MODEL: y ~ x n; OPTIONS: savelatent; NIMPS: 1;"
+    found = fit(script, columns, burn=5, draws=20)
+    tables = {table.name: table for table in found.document.predictor_tables}
+    assert [(row.section, row.label) for row in tables["n"].rows] == [
+        (None, "Grand Mean: n.2"),
+        (None, "Grand Mean: n.3"),
+        ("Level 1", "n.2 ~ x"),
+        ("Level 1", "n.3 ~ x"),
+        ("Level 1", "Var(n.2)"),
+        ("Level 1", "Cov(n.3,n.2)"),
+        ("Level 1", "Var(n.3)"),
+        ("Level 2", "n.2 ~ x"),
+        ("Level 2", "n.3 ~ x"),
+        ("Level 2", "Var(n.2)"),
+        ("Level 2", "Var(n.3)"),
+    ]
+    known = {row.label: row.estimate for row in tables["n"].rows if row.section == "Level 1"}
+    assert (known["Var(n.2)"], known["Cov(n.3,n.2)"], known["Var(n.3)"]) == (1.0, 0.5, 1.0)
+    assert [row.label for row in tables["x"].rows if row.section == "Level 1"][:2] == ["n.2", "n.3"]
+    (snapshot,) = found.draws.snapshots
+    responses = np.stack([np.zeros(100), snapshot.added["n.2.latent"], snapshot.added["n.3.latent"]])
+    np.testing.assert_array_equal(responses.argmax(axis=0) + 1.0, snapshot.values["n"])
+    assert {"n.2.mean[g]", "n.3.mean[g]"} <= set(snapshot.added)
+
+
 def test_probabilities_of_the_multinomial_probit():
     """Against the shares of simulated largest responses."""
     responses = np.array([0.4, -0.7])

@@ -328,7 +328,7 @@ def test_thresholds_of_ordinal_variables(draws):
     model = dataclasses.replace(model, variables={**model.variables, **variables})
     named = {"d: Tau 2": draws.parameters["b1"], "d2: Tau 2": draws.parameters["b2"]}
     outcome = outcome_table(model.equations[3], draws.equations[3], model, named)
-    predictor = predictor_table(model.predictor_models[1], draws.predictors[1], model, named)
+    predictor = predictor_table(model.predictor_models[1], draws.predictors[1:2], model, named)
     for made in (outcome, predictor):
         assert [one.label for one in made.rows if one.section == "Thresholds"] == ["Tau 1", "Tau 2"]
 
