@@ -78,5 +78,5 @@ def _predictor_model(model: Model, predictor: PredictorModel) -> int:
     for part in predictor.parts:
         count += responses * len(part.predictors)
         if not (categorical and part.level == variable.level):
-            count += responses * (responses + 1) // 2
+            count += responses
     return count + (max(len(variable.codes) - 2, 0) if variable.kind is Kind.ORDINAL else 0)
