@@ -280,7 +280,7 @@ def clustered(seed: int, clusters: int = 80, size: int = 10) -> tuple[Columns, d
     logits = np.stack([np.zeros(g.size), design @ b["q.2"], design @ b["q.3"]])
     q = (logits + rng.gumbel(size=logits.shape)).argmax(axis=0)
     columns = {"g": g.astype(float), "x": x, "y": y, "n": n + 1.0, "q": q + 1.0}
-    return holed(columns, rng, ("x", "y", "n", "q")), b
+    return holed(columns, rng, ("x", "n", "q")), b
 
 
 def test_recovery_with_missing_values():
