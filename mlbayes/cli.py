@@ -16,6 +16,7 @@ from mlbayes import __version__
 from mlbayes.problems import ExitStatus, ProblemError, printable, render
 
 if TYPE_CHECKING:
+    from mlbayes.data.table import Table
     from mlbayes.model.model import Model
     from mlbayes.pipeline import Part
     from mlbayes.source import Source
@@ -132,8 +133,8 @@ def checked_text(source: Source, stage: str | None) -> str:
         script, problems = pipeline.parse(source)
         pipeline.stop_at(problems)
         return show(script)
-    parts, _ = pipeline.understand_parts(source)
-    return by_group(parts, lambda part: checked_part(part, stage))
+    parts, table = pipeline.understand_parts(source)
+    return by_group(parts, lambda part: checked_part(part, stage)) if parts else simulated_text(table)
 
 
 def checked_part(part: Part, stage: str | None) -> str:
@@ -156,6 +157,14 @@ def by_group(parts: list[Part], text: Callable[[Part], str]) -> str:
     )
 
 
+def simulated_text(table: Table) -> str:
+    """What there is to say of a script that only simulates data."""
+    from mlbayes.output.report import render_simulated_data
+    from mlbayes.results.simulated import simulated_document
+
+    return render_simulated_data(simulated_document(table, 0)).strip("\n")
+
+
 def model_text(model: Model) -> str:
     """The models as the report prints them, and the warnings."""
     from mlbayes.model.describe import describe
@@ -176,8 +185,8 @@ def explained_text(source: Source) -> str:
     """What `explain` prints of a script; a model that cannot be run yet is explained all the same."""
     from mlbayes import pipeline
 
-    parts, _ = pipeline.understand_parts(source)
-    return by_group(parts, lambda part: explained_part(part, source))
+    parts, table = pipeline.understand_parts(source)
+    return by_group(parts, lambda part: explained_part(part, source)) if parts else simulated_text(table)
 
 
 def explained_part(part: Part, source: Source) -> str:

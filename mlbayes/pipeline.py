@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from mlbayes.data.groups import Group
     from mlbayes.data.table import Table
     from mlbayes.language.nodes import Script
-    from mlbayes.model.model import Model
+    from mlbayes.model.model import Model, Settings
     from mlbayes.plan.choose import PlannedModel
     from mlbayes.results.document import Document
     from mlbayes.results.draws import Draws
@@ -76,20 +76,11 @@ def load(script: Script) -> tuple[Table, NDArray[np.int64], list[Problem]]:
     """
     import numpy as np
 
-    from mlbayes.data.read import read_table
     from mlbayes.data.transform import apply_filter, apply_transforms
     from mlbayes.model.occasions import arrange_occasions
 
-    if script.data is None:
-        raise ProblemError([Problem("the script names no data file", hint="add DATA: file.csv;")])
     identifiers = tuple(name.name for name in script.cluster_ids)
-    table = read_table(
-        data_path(script),
-        tuple(name.name for name in script.variables),
-        tuple(word.text for word in script.missing),
-        frozenset(identifiers),
-    )
-    table, problems = apply_transforms(table, script.transform, identifiers)
+    table, problems = apply_transforms(load_table(script), script.transform, identifiers)
     passed, more = apply_filter(table, script.filter, identifiers)
     problems += more
     try:
@@ -97,6 +88,29 @@ def load(script: Script) -> tuple[Table, NDArray[np.int64], list[Problem]]:
     except ProblemError as error:
         raise ProblemError([*problems, *error.problems]) from None
     return table, rows, [*problems, *more]
+
+
+def load_table(script: Script) -> Table:
+    """The data of the file, or those that the script simulates."""
+    from mlbayes.data.read import read_table
+    from mlbayes.data.simulate import simulate
+
+    if "simulate" in script.command_spans:
+        if script.data is not None:
+            message = "DATA and SIMULATE exclude each other"
+            raise ProblemError(
+                [Problem(message, script.data.span, "to keep simulated data: SAVE: dataset = f;")]
+            )
+        return simulate(script)
+    if script.data is None:
+        hint = "add DATA: file.csv; or simulate the data with SIMULATE"
+        raise ProblemError([Problem("the script names no data file", hint=hint)])
+    return read_table(
+        data_path(script),
+        tuple(name.name for name in script.variables),
+        tuple(word.text for word in script.missing),
+        frozenset(name.name for name in script.cluster_ids),
+    )
 
 
 def build(script: Script, table: Table, rows: NDArray[np.int64]) -> tuple[Model | None, list[Problem]]:
@@ -151,15 +165,17 @@ def save(table: Table, found: Sequence[Found], options: RunOptions) -> None:
     With groups each has tables of results of its own, while completed data are put together.
     """
     from mlbayes.output.atomic import Place
+    from mlbayes.output.dataset import KEYWORD
     from mlbayes.output.gather import data_saves, gather, group_saves, saved_orders, together
     from mlbayes.output.saves import write_saves
 
     last = found[-1]
-    saves = last.part.model.settings.saves
+    source, settings = last.part.model.source, last.part.model.settings
+    save_simulated(source, settings, table, found[0].document, options)
+    saves = tuple(save for save in settings.saves if save[0] != KEYWORD)
     if not saves:
         return
-    script = last.part.model.source.path
-    place = Place(script.parent, (script, table.path), options.allow_outside)
+    place = Place(source.path.parent, (source.path, table.path), options.allow_outside)
     results = [gather(each.part.model, table, each.draws, each.document) for each in found]
     whole = results[-1]
     if last.part.group is None:
@@ -173,6 +189,21 @@ def save(table: Table, found: Sequence[Found], options: RunOptions) -> None:
             if each.part.group is not None:
                 write_saves(group_saves(saves, each.part.group.file_label), result, place)
     last.document.saved = saved_orders(saves, whole.imputations)
+
+
+def save_simulated(
+    source: Source, settings: Settings, table: Table, document: Document, options: RunOptions
+) -> None:
+    """Write simulated data where SAVE asks for them, and note what they are in the document."""
+    from mlbayes.output.atomic import Place
+    from mlbayes.output.dataset import save_datasets
+    from mlbayes.results.simulated import simulated_summaries
+
+    document.simulated = simulated_summaries(table)
+    if settings.saves:
+        place = Place(source.path.parent, (source.path,), options.allow_outside)
+        wanted = "savevarnames" in settings.options
+        document.simulated_order = save_datasets(settings.saves, table, place, wanted)
 
 
 # ------------------------------------------------------------------ the path
@@ -194,13 +225,16 @@ class Found:
 
 
 def understand(source: Source, options: RunOptions = DEFAULTS) -> tuple[Model, Table]:
-    """The model of a script (with BYGROUP that of the first group) and its data."""
+    """The model of a script (with BYGROUP that of the first group) and its data; there must be one."""
     parts, table = understand_parts(source, options)
     return parts[0].model, table
 
 
 def understand_parts(source: Source, options: RunOptions = DEFAULTS) -> tuple[list[Part], Table]:
-    """From the text to the models and their data; reports at once what all these stages found."""
+    """From the text to the models and their data; reports at once what all these stages found.
+
+    There is no model in a script that only simulates data.
+    """
     from mlbayes.language.recovery import Damage
 
     script, problems = parse(source, options.seed)
@@ -216,7 +250,8 @@ def understand_parts(source: Source, options: RunOptions = DEFAULTS) -> tuple[li
         except ProblemError as error:
             later += error.problems
     stop_at([*problems, *damage.independent(later)])
-    assert parts and table is not None, "a script without problems has a model"
+    assert table is not None, "a script without problems has data"
+    assert parts or script.only_simulates, "a script without problems has a model"
     return parts, table
 
 
@@ -224,6 +259,8 @@ def build_parts(script: Script, table: Table, rows: NDArray[np.int64]) -> tuple[
     """A model for each group of BYGROUP, or one for all rows; and what is wrong with them."""
     from mlbayes.data.groups import group_problems, split_rows
 
+    if script.only_simulates:
+        return [], []
     by = script.by_group
     if by is None or by.name not in table.columns:
         model, problems = build(script, table, rows)
@@ -244,6 +281,8 @@ def build_parts(script: Script, table: Table, rows: NDArray[np.int64]) -> tuple[
 def run(source: Source, options: RunOptions, console: Console) -> tuple[list[Document], str]:
     """The whole path; returns the result (a document for each group of BYGROUP) and the text for stdout."""
     parts, table = understand_parts(source, options)
+    if not parts:
+        return run_simulation(source, table, options)
     planned = [plan_part(part) for part in parts]
     console.compile_notice()
     found: list[Found] = []
@@ -261,6 +300,19 @@ def run(source: Source, options: RunOptions, console: Console) -> tuple[list[Doc
     save(table, found, options)
     documents = [each.document for each in found]
     return documents, write(documents, options)
+
+
+def run_simulation(source: Source, table: Table, options: RunOptions) -> tuple[list[Document], str]:
+    """The end of the path for a script that only simulates data."""
+    from mlbayes.model.notes import Notes
+    from mlbayes.model.settings import read_settings
+    from mlbayes.results.simulated import simulated_document
+
+    script, _ = parse(source, options.seed)
+    settings = read_settings(script, Notes())
+    document = simulated_document(table, settings.seed)
+    save_simulated(source, settings, table, document, options)
+    return [document], write([document], options)
 
 
 def plan_part(part: Part) -> PlannedModel:

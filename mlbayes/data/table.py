@@ -32,7 +32,9 @@ class Table:
     """All columns in file order (computed ones last), keyed by lower-case name.
 
     `lines` has the line of the file that each row came from, for messages.  `added`: how many rows at the end
-    are occasions that the file lacks; their lines are 0.  `warnings`: what was done to the rows.
+    are occasions that the file lacks; their lines are 0.  `warnings`: what was done to the rows.  Of simulated
+    data `path` is a mere name and `lines` counts the rows; `simulated` then has the values of each variable that
+    is no identifier, one for each unit of its level, which the column repeats over rows.
     """
 
     path: Path
@@ -41,6 +43,7 @@ class Table:
     lines: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     added: int = 0
     warnings: tuple[str, ...] = ()
+    simulated: dict[str, Vector] = field(default_factory=dict)
 
     @property
     def rows(self) -> int:

@@ -174,6 +174,17 @@ class ScriptBuilder(StatementBuilder):
             raise problem("a level is 1, 2 or 3", token_span(level))
         return (SimulateStatement((name_of(name),), value, "=", int(number), self.block, span_of(meta)),)
 
-    def correlation(self, meta: Meta, a: Token, _: Token, b: Token, equals: Token, value: Expression) -> Any:
-        """`a ~~ b = r`."""
-        return (SimulateStatement((name_of(a), name_of(b)), value, "~~", None, self.block, span_of(meta)),)
+    def partner(self, meta: Meta, token: Token) -> tuple[Name, ...]:
+        """An item on the right of `~~`."""
+        return self._names_of(token)
+
+    def correlation(self, meta: Meta, first: Token, _: Token, *items: Any) -> tuple[SimulateStatement, ...]:
+        """`a ~~ b = r`; with a list on the right one correlation each."""
+        *groups, _, value = items
+        partners = [name for group in groups for name in group]
+        if any(name.name == first.lower() for name in partners):
+            raise problem(f"'{shortened(first)}' cannot be correlated with itself", span_of(meta))
+        return tuple(
+            SimulateStatement((name_of(first), name), value, "~~", None, self.block, span_of(meta))
+            for name in partners
+        )

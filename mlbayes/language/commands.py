@@ -179,7 +179,7 @@ SAVE = (
 
 @dataclass(frozen=True)
 class Function:
-    """A function with the smallest and largest number of its arguments; `only`: the one command that has it."""
+    """A function with the smallest and largest number of its arguments; `only`: the commands that have it."""
 
     name: str
     least: int
@@ -215,8 +215,8 @@ FUNCTIONS = (
     Function("normal_pdf", 1, 1, "density of the standard normal"),
     Function("ifelse", 3, 3, "`ifelse(condition, a, b)`"),
     Function("missing", 2, 2, "`missing(condition, x)`: missing where the condition holds, otherwise `x`",
-             only="TRANSFORM"),
-    Function("ismissing", 1, 1, "1 where the argument is missing", only="TRANSFORM"),
+             only="TRANSFORM and SIMULATE"),
+    Function("ismissing", 1, 1, "1 where the argument is missing", only="TRANSFORM and SIMULATE"),
     Function("cluster_mean", 1, 2,
              "mean of the observed values of a cluster; the second argument is its identifier",
              only="TRANSFORM"),

@@ -278,7 +278,10 @@ class Save:
 
 @dataclass(frozen=True)
 class SimulateStatement:
-    """A statement of SIMULATE: a size `name(level) = expr`, a draw or assignment, or `a ~~ b = r`."""
+    """A statement of SIMULATE: a size `name(level) = expr`, a draw or assignment, or `a ~~ b = r`.
+
+    `operator`: `=`, `:=` or `~` (`~~` for a correlation, whose targets are a pair).  `level`: of a size.
+    """
 
     targets: tuple[Name, ...]
     expression: Expression
@@ -337,3 +340,8 @@ class Script:
     output: tuple[Word, ...] = ()
     save: tuple[Save, ...] = ()
     command_spans: dict[str, Span] = field(default_factory=dict, compare=False)
+
+    @property
+    def only_simulates(self) -> bool:
+        """Does the script simulate data and have no model."""
+        return bool(self.simulate) and not (self.model or self.fcs)

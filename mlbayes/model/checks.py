@@ -36,7 +36,6 @@ def check_model(model: Model, script: Script, notes: Notes) -> None:
         check_weights,
         check_flat_priors,
         check_identification,
-        check_unsupported_commands,
     ):
         check(model, script, notes)
 
@@ -176,9 +175,3 @@ def check_weights(model: Model, script: Script, notes: Notes) -> None:
         if levels.setdefault(weight.level, name) != name:
             message = f"the weights '{levels[weight.level]}' and '{name}' both vary at level {weight.level}"
             notes.problem(message, places[name], "there can be one weight for each level")
-
-
-def check_unsupported_commands(model: Model, script: Script, notes: Notes) -> None:
-    """Commands that change the data before the model is built and are not there yet."""
-    if script.simulate:
-        notes.unsupported("SIMULATE is not supported yet", script.command_spans.get("simulate"))

@@ -137,7 +137,7 @@ class Resolver:
             hint = nearest(call.function, FUNCTION_TABLE)
             self.notes.problem(f"unknown function '{call.function}'", call.span, hint)
         elif function.only:
-            hint = "make a variable with it in TRANSFORM" if function.only == "TRANSFORM" else ""
+            hint = "make a variable with it in TRANSFORM" if function.only.startswith("TRANSFORM") else ""
             self.notes.problem(f"'{call.function}' belongs to {function.only}", call.span, hint)
         elif not function.least <= len(arguments) <= function.most:
             self.notes.problem(f"'{call.function}' cannot take {len(arguments)} argument(s)", call.span)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mlbayes.output.layout import LABEL, RULE, header, number, paragraph, row
-from mlbayes.results.document import Document, Wald
+from mlbayes.results.document import Document, SavedOrder, Wald
 
 SUMMARY_COLUMNS = ("Mean", "StdDev", "25%", "50%", "75%", "Min", "Max")
+SIMULATED_COLUMNS = ("Mean", "VAR", "StdDev", "25%", "50%", "75%", "% Missing")
 FULL_LINE = 80  # a line of saved columns ends once it has passed this width
 
 
@@ -100,12 +101,32 @@ def summary_lines(document: Document) -> list[str]:
     return [*lines, "", RULE]
 
 
+def simulated_lines(document: Document) -> list[str]:
+    """SIMULATED DATA SUMMARIES, of variables of a higher level over its units."""
+    if not document.simulated:
+        return []
+    lines = ["SIMULATED DATA SUMMARIES:", "", header("Variables", SIMULATED_COLUMNS), RULE]
+    for item in document.simulated:
+        values = (item.mean, item.variance, item.sd, item.q25, item.q50, item.q75, item.missing)
+        lines += row(item.variable, [number(value, "nan") for value in values])
+    return [*lines, "", RULE]
+
+
 def saved_lines(document: Document) -> list[str]:
     """VARIABLE ORDER IN IMPUTED DATA, when data were saved."""
-    if not document.saved:
+    return _order_lines("IMPUTED", document.saved)
+
+
+def simulated_order_lines(document: Document) -> list[str]:
+    """VARIABLE ORDER IN SIMULATED DATA, when they were saved."""
+    return _order_lines("SIMULATED", document.simulated_order)
+
+
+def _order_lines(which: str, orders: list[SavedOrder]) -> list[str]:
+    if not orders:
         return []
-    lines = ["VARIABLE ORDER IN IMPUTED DATA:"]
-    for saved in document.saved:
+    lines = [f"VARIABLE ORDER IN {which} DATA:"]
+    for saved in orders:
         lines += ["", f"   {saved.keyword} = '{saved.file}'", ""]
         line = "    "
         for name in saved.variables:

@@ -15,10 +15,15 @@ BETWEEN = "\n\n\n"
 def render_report(*documents: Document) -> str:
     """The whole report as text; with BYGROUP of the documents of all groups."""
     first, last = documents[0], documents[-1]
-    parts = [head.banner(last), head.options(first)]
-    if first.group is None:
+    parts = [
+        head.banner(last),
+        head.options(first),
+        closing.simulated_lines(first),
+        closing.simulated_order_lines(first),
+    ]
+    if first.sampled and first.group is None:
         parts += [*found_before(first), closing.warning_lines(first), *found_after(first)]
-    else:
+    elif first.sampled:
         for document in documents:
             parts += [head.group_banner(document), *found_before(document), *found_after(document)]
         parts.append(closing.global_messages(documents))
@@ -49,6 +54,11 @@ def found_after(document: Document) -> list[list[str]]:
         estimates.generated_lines(document),
         estimates.predictor_lines(document),
     ]
+
+
+def render_simulated_data(document: Document) -> str:
+    """The part SIMULATED DATA SUMMARIES alone."""
+    return ascii_only("\n".join(closing.simulated_lines(document)) + "\n")
 
 
 def render_model_information(information_: ModelInformation) -> str:

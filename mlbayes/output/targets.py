@@ -42,6 +42,10 @@ def _save_problems(save: Save, script: Script) -> Iterator[Problem]:
         yield Problem("there are no imputed data sets to save", hint="say how many: NIMPS: 20;")
     if keyword == "dataset" and not script.simulate:
         yield Problem("there are no simulated data to save", hint="'dataset' belongs to SIMULATE")
+    if keyword != "dataset" and script.only_simulates:
+        yield Problem(
+            f"without a model there is nothing to save as '{keyword}'", hint="SAVE: dataset = file;"
+        )
 
 
 def _place_problems(place: Place, name: str) -> list[Problem]:

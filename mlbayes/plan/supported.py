@@ -20,7 +20,6 @@ from mlbayes.source import Span
 
 COMMANDS = {
     "dropout": "DROPOUT",
-    "simulate": "SIMULATE",
 }
 OPTIONS = ("hev", "pinfo", "labels")
 

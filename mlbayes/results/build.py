@@ -27,8 +27,8 @@ from mlbayes.results.outcomes import outcome_table
 from mlbayes.results.parameters import Parameters, covariance_table, generated_table
 from mlbayes.results.predictors import predictor_table, response_count
 from mlbayes.results.rhat import checkpoint_windows, rhat_table
-from mlbayes.results.rows import RowDraws, TableDraws, numbered_rows
-from mlbayes.results.summary import finite, summarise_table
+from mlbayes.results.rows import RowDraws, TableDraws, finite, numbered_rows
+from mlbayes.results.summary import summarise_table
 
 # A derived row may divide by zero or overflow in some draws: it shows nan then, and nothing is said about it.
 QUIET = np.errstate(all="ignore")

@@ -176,6 +176,20 @@ class DataSummary:
 
 
 @dataclass
+class SimulatedSummary:
+    """Summary of a simulated variable over the units of its level; `missing` in %, the rest over values present."""
+
+    variable: str
+    mean: float | None
+    variance: float | None
+    sd: float | None
+    q25: float | None
+    q50: float | None
+    q75: float | None
+    missing: float
+
+
+@dataclass
 class SavedOrder:
     """Columns of a saved file: `keyword = 'file'` and the names."""
 
@@ -192,7 +206,9 @@ class Document:
     {"iterations": total, "chains": number}.  `data_sets`: number of data sets that the data summaries average over.
     `complete`: False when the run was interrupted.  `tables`: all parameter tables in order of printing;
     `residual_correlations` apart.  `group`: the value of the BYGROUP variable that it belongs to.  `timing` goes to the
-    JSON file only when asked for, never to the report.
+    JSON file only when asked for, never to the report.  `simulated`, `simulated_order`: the data of SIMULATE and the
+    columns of their file, in the first document.  `sampled`: False for a script that only simulates data; all other
+    parts are empty then.
     """
 
     version: str
@@ -216,3 +232,6 @@ class Document:
     saved: list[SavedOrder] = field(default_factory=list)
     complete: bool = True
     group: str | None = None
+    simulated: list[SimulatedSummary] = field(default_factory=list)
+    simulated_order: list[SavedOrder] = field(default_factory=list)
+    sampled: bool = True

@@ -8,7 +8,8 @@ from mlbayes.model.model import Model, WaldTest
 from mlbayes.results.document import Fit, Wald
 from mlbayes.results.draws import Draws, UnitLikelihood
 from mlbayes.results.parameters import Parameters
-from mlbayes.results.summary import chi_square_tail, finite
+from mlbayes.results.rows import finite
+from mlbayes.results.summary import chi_square_tail
 
 
 def dic(units: UnitLikelihood) -> float:

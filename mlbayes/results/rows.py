@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -52,6 +53,11 @@ def numbered_rows(tables: list[TableDraws]) -> Iterator[RowDraws]:
     for table in tables:
         if table.numbered:
             yield from table.rows
+
+
+def finite(value: float) -> float | None:
+    """The number, or None where there is none to print."""
+    return float(value) if math.isfinite(value) else None
 
 
 def constant(value: float) -> Array:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mlbayes.results.diagnostics import effective_size, mcse_median, rhat
 from mlbayes.results.document import Row, Table
-from mlbayes.results.rows import RowDraws, TableDraws
+from mlbayes.results.rows import RowDraws, TableDraws, finite
 
 Array = NDArray[np.float64]
 
@@ -30,11 +30,6 @@ def chi_square_tail(statistic: float, df: int) -> float:
         tail += math.exp(shape * math.log(x) - x - math.lgamma(shape + 1.0))
         shape += 1.0
     return min(tail, 1.0)
-
-
-def finite(value: float) -> float | None:
-    """The number, or None where there is none to print."""
-    return float(value) if math.isfinite(value) else None
 
 
 def is_constant(draws: Array) -> bool:

@@ -37,7 +37,8 @@ def test_every_script_is_understood(mlbayes, script):
 
 
 # ------------------------------------------------------------------ runs
-# True values in make_data.py, by the label of the row, or by "outcome: label" where there are several equations.
+# True values in make_data.py or in SIMULATE, by the label of the row, or by "outcome: label" where there are several
+# equations.
 # "week*arm.2" and the like: slopes compared to arm 1.
 TRUTHS = {
     "two_level_missing": {
@@ -136,6 +137,10 @@ TRUTHS = {
         **{"view: Residual Var.": 1.0, "climate: Residual Var.": 0.36},
         **{"rating2: view": 0.8, "rating3: view": 1.2, "rating4: view": 0.9},
         **{"rating2: climate": 1.1, "rating3: climate": 0.9, "rating4: climate": 1.2},
+    },
+    "simulation": {
+        **{"Intercept": 10.2, "stress": -0.5, "stress.mean[person]": -0.8, "Residual Var.": 1.5},
+        **{"L2 : Var(Intercept)": 1.0, "L2 : Cov(stress,Intercept)": 0.09, "L2 : Var(stress)": 0.09},
     },
 }
 # Smallest N_Eff of all rows.  Carry-over and stable differences are multiplied with each other, so they alternate.

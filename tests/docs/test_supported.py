@@ -55,6 +55,7 @@ RUNS = [
     "NOMINAL: g; FCS: y x g;",
     TWO + "ORDINAL: o; FIXED: z; FCS: y x o w z;",
     THREE + "FCS: y x w v;",
+    "SIMULATE: n = 160; n: y = normal(z, 1); z = normal(0, 1); MODEL: y ~ z;",
 ]
 REFUSED = [
     "NOMINAL: g; MODEL: g ~ z@l1;",

@@ -22,8 +22,9 @@ def plans(scripts: dict[str, Source]) -> str:
     parts, others = [], []
     for name, source in scripts.items():
         try:
-            model, _ = pipeline.understand(source)
-            parts.append(f"==== {name}\n{pipeline.plan(model).describe()}\n")
+            understood, _ = pipeline.understand_parts(source)
+            if understood:  # otherwise the script only simulates data
+                parts.append(f"==== {name}\n{pipeline.plan(understood[0].model).describe()}\n")
         except ProblemError as error:
             assert all(problem.kind is ProblemKind.UNSUPPORTED for problem in error.problems), name
             others.append(name)
