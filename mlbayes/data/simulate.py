@@ -25,7 +25,7 @@ from mlbayes.problems import Problem, ProblemError, nearest
 
 NAME = "simulated data"
 MOST_VALUES = 20_000_000
-STREAM = 2**63  # chains have the streams from 0 on
+STREAM = 2**32 - 1  # those before it, and from 2**32 on, are the streams of chains
 ONE = np.zeros(1, np.int64)
 
 
@@ -47,8 +47,7 @@ class _Simulation:
         self.levels_by_name = {statement.targets[0].name: level for level, statement in self.sizes.items()}
         names = {level: name for name, level in self.levels_by_name.items()}
         seed = script.seed.value if script.seed else int(RESERVED["SEED"].default)
-        key = np.array([seed, STREAM], np.uint64)
-        rng = np.random.Generator(np.random.Philox(key=key))
+        rng = np.random.Generator(np.random.Philox(key=[seed, STREAM]))
         self.values = Values(script.source, Levels(names), rng)
         self.statements: list[tuple[Variable, SimulateStatement]] = []
 

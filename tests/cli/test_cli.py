@@ -185,7 +185,7 @@ def test_a_failed_run_leaves_no_report(mlbayes, folder):
 @pytest.mark.parametrize(("options", "status"), [((), 0), (("--strict",), 4), (("--strict", "--quiet"), 4)])
 def test_strict(mlbayes, folder, monkeypatch, make_document, options, status):
     document = make_document(rhat=1.3, neff=20.0)
-    monkeypatch.setattr(pipeline, "run", lambda *arguments: (document, "the report\n"))
+    monkeypatch.setattr(pipeline, "run", lambda *arguments: ([document], "the report\n"))
     outcome = mlbayes(folder / "model.inp", *options)
     assert outcome.status == status and outcome.out == "the report\n"
     assert outcome.err.count("warning:") == (0 if "--quiet" in options else 2)
@@ -194,7 +194,7 @@ def test_strict(mlbayes, folder, monkeypatch, make_document, options, status):
 def test_an_unfinished_run(mlbayes, folder, monkeypatch, make_document):
     document = make_document()
     document.complete = False
-    monkeypatch.setattr(pipeline, "run", lambda *arguments: (document, "the report\n"))
+    monkeypatch.setattr(pipeline, "run", lambda *arguments: ([document], "the report\n"))
     assert mlbayes(folder / "model.inp").status == ExitStatus.INTERRUPTED
 
 
