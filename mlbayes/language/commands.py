@@ -209,7 +209,7 @@ FUNCTIONS = (
     Function("min", 1, 99, "smallest of its arguments"),
     Function("max", 1, 99, "largest of its arguments"),
     Function("mean", 1, 99, "mean of its arguments"),
-    Function("sum", 1, 99, "sum of its arguments", only="TRANSFORM"),
+    Function("sum", 1, 99, "sum of its arguments", only="TRANSFORM and SIMULATE"),
     Function("phi", 1, 1, "distribution function of the standard normal"),
     Function("iphi", 1, 1, "quantile of the standard normal"),
     Function("normal_pdf", 1, 1, "density of the standard normal"),
