@@ -15,6 +15,7 @@ from mlbayes.model.model import (
     Kind,
     Model,
     Parameter,
+    ParameterKind,
     PredictorModel,
     PredictorPart,
     Prior,
@@ -33,6 +34,7 @@ from mlbayes.plan.weights import row_weights
 Mask = NDArray[np.bool_]
 PREDICTOR_VARIANCE = (1.0, 0.5)  # inverse gamma prior of residual variances in predictor models
 LATENT_RESPONSE = (Distribution.PROBIT, Distribution.LOGIT)  # outcomes that are a cut latent response
+UNIT_VARIANCE = Parameter("", ParameterKind.VARIANCE, fixed=1.0)  # of latent responses
 CATEGORICAL_PRIOR = 5.0  # prior variance of coefficients in models of categorical variables
 DISPERSION_PRIOR = 10.0  # prior variance of the logarithm of a count outcome's dispersion, mean 0
 
@@ -293,13 +295,17 @@ class Regressions:
         return self._separate(made, block) if self._has_parts(block) else made
 
     def _has_parts(self, block: CovarianceBlock) -> bool:
-        """Are variances and correlations apart: by OPTIONS: use_phantom, or since some are fixed or equal."""
+        """Are variances and correlations apart: by OPTIONS: use_phantom, or since some are fixed or equal.
+
+        Those of latent responses are fixed at 1.
+        """
         names = [e.residual for e in self.model.equations if e.outcome in block.members and e.residual]
         names += block.correlations.values()
         constrained = any(self.parameter(name).fixed is not None for name in names) or len(set(names)) < len(
             names
         )
-        return constrained or "use_phantom" in self.model.settings.options
+        responses = any(r.equation.outcome in block.members and not r.normal for r in self.outcomes)
+        return constrained or responses or "use_phantom" in self.model.settings.options
 
     def _separate(self, made: ResidualCovariance, block: CovarianceBlock) -> ResidualCovariance:
         """The parts of a matrix: standard deviations and correlations, some of them fixed or equal to others."""
@@ -311,9 +317,10 @@ class Regressions:
         free_correlations: list[int] = []
         priors: list[float] = []
         for i, number in enumerate(made.members):
-            parameter = self.parameter(self.outcomes[number].equation.residual or "")
-            priors += inverse_gamma_arguments(parameter.prior)
             correlations[i * (i + 3) // 2] = 1.0
+            residual = self.outcomes[number].equation.residual
+            parameter = self.parameter(residual) if residual is not None else UNIT_VARIANCE
+            priors += inverse_gamma_arguments(parameter.prior)
             if parameter.fixed is not None:
                 sds[i] = np.sqrt(parameter.fixed)
             elif parameter.name in first:

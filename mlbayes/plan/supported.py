@@ -18,16 +18,13 @@ from mlbayes.model.model import (
 from mlbayes.problems import Problem, ProblemKind
 from mlbayes.source import Span
 
-COMMANDS = {
-    "dropout": "DROPOUT",
-}
 OPTIONS = ("hev", "pinfo", "labels")
 
 
 def unsupported_constructs(model: Model) -> list[Problem]:
     """Everything in a model that no rule of the planner takes, each once."""
     found = [
-        *_commands(model),
+        *_options(model),
         *_equations(model),
         *_weights(model),
         *_covariances(model),
@@ -42,10 +39,7 @@ def _problem(message: str, span: Span | None, hint: str = "") -> Problem:
     return Problem(message, span, hint, ProblemKind.UNSUPPORTED)
 
 
-def _commands(model: Model) -> Iterator[Problem]:
-    for key, command in COMMANDS.items():
-        if key in model.places:
-            yield _problem(f"{command} can be read but not run yet", model.places[key])
+def _options(model: Model) -> Iterator[Problem]:
     for keyword in OPTIONS:
         if keyword in model.settings.options:
             yield _problem(f"OPTIONS: {keyword} cannot be run yet", model.places.get("options"))
@@ -93,6 +87,15 @@ def _covariances(model: Model) -> Iterator[Problem]:
         residuals = [
             model.parameters[e.residual] for e in model.equations if e.outcome in block.members and e.residual
         ]
+        for equation in model.equations:
+            known = equation.distribution in (Distribution.NORMAL, Distribution.PROBIT)
+            if equation.outcome in block.members and not (
+                known or equation.distribution is Distribution.LOG_VARIANCE
+            ):
+                message = f"residual correlations (~~) of '{equation.title}' ({equation.distribution.value})"
+                yield _problem(
+                    f"{message} are not defined", block.span, "normal and probit outcomes have them"
+                )
         correlations = [model.parameters[name] for name in block.correlations.values()]
         if any(parameter.definition for parameter in (*residuals, *correlations)):
             message = (

@@ -21,7 +21,7 @@ DATA = "y,x,z\n" + "\n".join(f"{i % 7},{i % 5},{(i * i) % 11 + 1}" for i in rang
         ("MODEL: y ~ z; x ~ z; y@v; x@w; PARAMETERS: w = 2*v;", "constraint on the variance 'w'"),
         ("MODEL: y ~ (exp(x)) z;", "function of 'x'"),
         ("MODEL: var(y) ~ x; y ~ x;", "log variance"),
-        ("MODEL: y ~ x; WEIGHT: z;", "WEIGHT"),
+        ("COUNT: x; MODEL: x ~ 1; WEIGHT: z;", "sampling weights are not defined"),
     ],
 )
 def test_refusals_have_a_place(tmp_path, model, words):
