@@ -109,6 +109,8 @@ _LIST_STARTS = {"names", "nominal", "center", "latent"}
 HINTS = (
     Hint(lambda s: _is(s.token, "EQUALS") and (s.depth() > 0 or s.start == "filter"),
          "two values are compared with '=='"),
+    Hint(lambda s: s.start == "simulate" and _is(s.token, "LPAR") and _is(s.previous, "NAME"),
+         "no blank stands before a bracket: row(1) = 1000"),
     Hint(lambda s: _is(s.token, "COMMA") and s.depth() == 0, "the items of a list are separated by blanks"),
     Hint(lambda s: _is(s.token, "RPAR") and s.depth() == 0, "there is no '(' for this ')'"),
     Hint(lambda s: s.depth() > 0 and _is(s.token, "$END", "AT", "BAR", *_RELATIONS), "a ')' is missing"),
