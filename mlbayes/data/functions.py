@@ -48,6 +48,22 @@ def _normal_pdf(x: Vector) -> Vector:
     return np.exp(-0.5 * x * x) / math.sqrt(2.0 * math.pi)
 
 
+def yeo_johnson(z: Vector, power: Vector) -> Vector:
+    """The transformation of Yeo & Johnson (2000), row by row."""
+    own = np.where(z < 0.0, 2.0 - power, power)
+    growth = np.log1p(np.abs(z))
+    safe = np.where(own == 0.0, 1.0, own)
+    return np.sign(z) * np.where(own == 0.0, growth, np.expm1(own * growth) / safe)
+
+
+def inverse_yeo_johnson(w: Vector, power: Vector) -> Vector:
+    """What `yeo_johnson` makes w of; nan where there is no such number."""
+    own = np.where(w < 0.0, 2.0 - power, power)
+    size = np.abs(w)
+    safe = np.where(own == 0.0, 1.0, own)
+    return np.sign(w) * np.expm1(np.where(own == 0.0, size, np.log1p(own * size) / safe))
+
+
 def _sum(*arguments: Vector) -> Vector:
     return np.sum(arguments, axis=0)
 
@@ -107,4 +123,6 @@ FUNCTIONS: dict[str, Function] = {
     "max": Function(_max, 1, None),
     "mean": Function(_mean, 1, None),
     "sum": Function(_sum, 1, None),
+    "yjt": Function(yeo_johnson, 2, 2),
+    "iyjt": Function(inverse_yeo_johnson, 2, 2),
 }

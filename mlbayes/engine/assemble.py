@@ -74,6 +74,17 @@ def threshold_draws(planned: PlannedModel, records: Array) -> dict[str, Array]:
     }
 
 
+def power_draws(planned: PlannedModel, records: Array) -> dict[str, Array]:
+    """Powers of transformed outcomes by the names of their rows."""
+    return {
+        f"{r.equation.title}: Yeo-Johnson (lambda)": records[
+            :, :, planned.layout.parameters[r.transformation.power.name]
+        ]
+        for r in planned.regressions.outcomes
+        if r.transformation is not None and r.transformation.power is not None
+    }
+
+
 def predictor_draws(
     records: Array, parts: list[PredictorRegression], place: PredictorLayout
 ) -> PredictorDraws:

@@ -16,6 +16,7 @@ from mlbayes.engine.assemble import (
     equation_draws,
     moderator_draws,
     parameter_draws,
+    power_draws,
     predictor_draws,
     threshold_draws,
     whole_equations,
@@ -265,7 +266,8 @@ def gather(planned: PlannedModel, chains: list[Chain]) -> Draws:
         equations=tuple(whole_equations(planned, equations)),
         predictors=tuple(predictors),
         parameters=parameter_draws(planned, records, equations, correlation_draws(planned, records))
-        | threshold_draws(planned, records),
+        | threshold_draws(planned, records)
+        | power_draws(planned, records),
         monitors=collect(monitors),
         moderators=moderators,
         acceptance=_acceptances(planned, chains),

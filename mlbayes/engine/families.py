@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
-from scipy.special import expit, gammaln, ndtr, xlogy
+from scipy.special import expit, gammaln, ndtr, ndtri, xlogy
 
 from mlbayes.model.model import Distribution
 
@@ -46,6 +46,18 @@ def draw_places(probabilities: Vector, rng: Generator) -> NDArray[np.int64]:
     shares = np.cumsum(probabilities, axis=1)
     chosen = (rng.random(len(shares))[:, None] * shares[:, -1:] > shares).sum(axis=1)
     return np.minimum(chosen, probabilities.shape[1] - 1).astype(np.int64)
+
+
+def draw_within(mean: Vector, sd: float, bounds: tuple[float, float], rng: Generator) -> Vector:
+    """Normal draws within bounds, by inversion in the nearer tail; shape of `mean`."""
+    lower, upper = ((bound - mean) / sd for bound in bounds)
+    if np.isinf(bounds).all():
+        return mean + sd * rng.standard_normal(mean.size)
+    flip = np.isinf(upper) | (lower + upper > 0.0)
+    lower, upper = np.where(flip, -upper, lower), np.where(flip, -lower, upper)
+    low = ndtr(lower)
+    z = ndtri(np.maximum(low + rng.random(mean.size) * (ndtr(upper) - low), SMALLEST))
+    return mean + sd * np.where(flip, -z, z)
 
 
 def log_count_probability(counts: Vector, fitted: Vector, dispersion: float) -> Vector:

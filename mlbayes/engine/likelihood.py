@@ -27,15 +27,20 @@ def conditional_likelihood(state: State) -> Vector:
         total += sums(_correlated(state, c), hierarchy.ancestors(level, top), total.size)
     for source, parts in enumerate(state.sources):
         r = parts[0]
-        if not r.normal and not r.covariance:
+        if not r.continuous and not r.covariance:
             values = state.log_likelihood(source)
             total += np.bincount(hierarchy.ancestors(r.equation.level, top), values, total.size)
     for k, r in enumerate(state.planned.regressions.outcomes):
-        if r.covariance or not r.normal:
+        if not r.continuous:
+            continue
+        parents = hierarchy.ancestors(r.equation.level, top)
+        if r.transformation is not None:
+            total += np.bincount(parents, state.log_slope(r), total.size)
+        if r.covariance:
             continue
         variance = state.variance(r)
         values = -0.5 * (LOG_2PI + np.log(variance) + state.residual(k) ** 2 / variance)
-        total += np.bincount(hierarchy.ancestors(r.equation.level, top), values, total.size)
+        total += np.bincount(parents, values, total.size)
     return total
 
 
@@ -54,6 +59,12 @@ def marginal_likelihood(state: State) -> Vector:
         level = state.planned.regressions.outcomes[c.members[0]].equation.level
         total += sums(_correlated(state, c), hierarchy.ancestors(level, hierarchy.levels), total.size)
     for r in state.planned.regressions.outcomes:
+        if r.transformation is not None:
+            total += sums(
+                np.asarray(state.log_slope(r)),
+                hierarchy.ancestors(r.equation.level, hierarchy.levels),
+                total.size,
+            )
         if not r.covariance:
             total += _marginal(state, r)
     return total
@@ -69,7 +80,7 @@ def _marginal(state: State, r: OutcomeRegression) -> Vector:
     hierarchy = state.model.hierarchy
     level, top = r.equation.level, hierarchy.levels
     precision = float(state.store[r.precision])
-    fixed = Polynomial.of(r.outcome)
+    fixed = Polynomial.of(r.left)
     for coefficient, term in zip(r.coefficients, r.terms, strict=True):
         fixed = fixed - coefficient * term
     groups = sorted(zip(r.equation.random, r.factors, strict=True), key=lambda pair: pair[0].level)

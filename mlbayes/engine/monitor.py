@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from mlbayes.engine.likelihood import conditional_likelihood, marginal_likelihood
 from mlbayes.engine.state import State, centred_as_shown, outcome_name
-from mlbayes.model.model import Distribution, Model, Role
+from mlbayes.model.model import Model, Role
 from mlbayes.plan.choose import PlannedModel
+from mlbayes.plan.regressions import CONTINUOUS
 from mlbayes.results.draws import Monitors, Snapshot, UnitLikelihood
 
 Vector = NDArray[np.float64]
@@ -118,8 +119,7 @@ class Monitor:
         # random effects of correlated outcomes are not integrated out, so there is no marginal likelihood then
         # ... nor with random effects of categorical outcomes, whose integral has no closed form
         self.has_random = bool(random) and not any(
-            equation.outcome in correlated or equation.distribution is not Distribution.NORMAL
-            for equation in random
+            equation.outcome in correlated or equation.distribution not in CONTINUOUS for equation in random
         )
         self.summaries: dict[str, Vector] = {}
         self.correlations: dict[tuple[int, str, str], list[float]] = {}

@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 
 from mlbayes.engine.jit import kernel
 from mlbayes.engine.random import normal_cdf
+from mlbayes.engine.transformations import inverse_yeo_johnson, yeo_johnson
 from mlbayes.engine.vectors import add_product, add_scaled, clear, copy, dot, total
 from mlbayes.plan.plan import (
     FILL_A,
@@ -26,6 +27,7 @@ from mlbayes.plan.plan import (
     OP_EXP,
     OP_FILL,
     OP_GATHER,
+    OP_INVERSE_YEO_JOHNSON,
     OP_LOG,
     OP_MAXIMUM,
     OP_MINIMUM,
@@ -38,6 +40,7 @@ from mlbayes.plan.plan import (
     OP_SQUARE_ROOT,
     OP_SUBTRACT,
     OP_SUM,
+    OP_YEO_JOHNSON,
     PRODUCT_A,
     PRODUCT_B,
     PRODUCT_BASE,
@@ -157,6 +160,14 @@ def run_program(plan: Plan, store: NDArray, first: int, last: int) -> None:
         elif code == OP_CHOICE:
             for i in range(n):
                 t[i] = log_choice(store, int(store[a + i]), b + i, n, c)
+        elif code == OP_YEO_JOHNSON:
+            x = store[a : a + n]
+            for i in range(n):
+                t[i] = yeo_johnson(t[i], x[i])
+        elif code == OP_INVERSE_YEO_JOHNSON:
+            x = store[a : a + n]
+            for i in range(n):
+                t[i] = inverse_yeo_johnson(t[i], x[i])
 
 
 @kernel

@@ -10,10 +10,11 @@ from mlbayes.engine.families import (
     category_probabilities,
     draw_counts,
     draw_places,
+    draw_within,
     log_count_probability,
     log_probability,
 )
-from mlbayes.model.model import Centring, Kind, Role
+from mlbayes.model.model import Centring, Distribution, Kind, Role
 from mlbayes.plan.categories import category_labels
 from mlbayes.plan.choose import PlannedModel
 from mlbayes.plan.polynomial import TOP, Atom, Polynomial
@@ -30,6 +31,7 @@ class State:
         self.planned = planned
         self.model = planned.model
         self.store = store
+        self._lefts: dict[Atom, Vector] = {}
         self.fitted = [self._fitted(r) for r in planned.regressions.outcomes]
         self.sources: list[list[OutcomeRegression]] = [[] for _ in planned.model.equations]
         for r in planned.regressions.outcomes:
@@ -39,6 +41,8 @@ class State:
 
     def vector(self, atom: Atom) -> Vector:
         """Values of a symbol over the units of its level."""
+        if atom in self._lefts:
+            return self._lefts[atom]
         if atom in self.planned.symbols.static:
             return self.planned.symbols.static[atom]
         offset = self.planned.symbols.place[atom]
@@ -88,10 +92,16 @@ class State:
         """Missing values of an outcome that no other equation needs."""
         r = self.sources[source][0]
         cells = np.flatnonzero(~r.active)
+        if r.transformation is not None:
+            self._lefts[r.left] = self.vector(r.left).copy()
         if not cells.size:
             return
         fitted = self.fitted[r.number][cells]
-        if r.normal:
+        if r.transformation is not None:
+            drawn = draw_within(fitted, np.sqrt(self.variance(r)), r.transformation.range, rng)
+            self._lefts[r.left][cells] = drawn
+            self.vector(r.outcome)[cells] = r.transformation.inverse(drawn, self.power(r))
+        elif r.normal:
             noise = np.sqrt(self.variance(r)) * rng.standard_normal(cells.size)
             self.vector(r.outcome)[cells] = fitted + noise
         elif r.dispersion >= 0:
@@ -104,6 +114,18 @@ class State:
     def value(self, name: str) -> Vector:
         """Values of a variable over the units of its level, missing ones as drawn."""
         return self.vector(self.planned.symbols.value(name))
+
+    def power(self, r: OutcomeRegression) -> float:
+        """Power of the transformation of an outcome; 1 where it has none."""
+        if r.transformation is None or r.transformation.power is None:
+            return 1.0
+        return float(self.vector(r.transformation.power)[0])
+
+    def log_slope(self, r: OutcomeRegression) -> Vector | float:
+        """Log derivative of the transformation of an outcome at each unit's value, 0 without one."""
+        if r.transformation is None:
+            return 0.0
+        return r.transformation.log_slope(self.vector(r.outcome), self.power(r))
 
     def dispersion(self, r: OutcomeRegression) -> float:
         """Dispersion of a count outcome."""
@@ -129,15 +151,15 @@ class State:
         return log_probability(self.probabilities(source), places)
 
     def deviation(self, k: int) -> Vector:
-        """What is normal (value or response) less its linear predictor, of planned equation k."""
+        """What is normal (value, its transform or response) less its linear predictor, of planned equation k."""
         return self.vector(self.planned.regressions.outcomes[k].left) - self.fitted[k]
 
     def residual(self, k: int) -> Vector:
         """Residuals of planned equation k: of a categorical outcome, indicator or code less its expectation."""
         r = self.planned.regressions.outcomes[k]
+        if r.continuous:
+            return self.deviation(k)
         values = self.vector(r.outcome)
-        if r.normal:
-            return values - self.fitted[k]
         if r.dispersion >= 0:
             return values - np.exp(self.fitted[k])
         probabilities = self.probabilities(r.planned.source)
@@ -228,6 +250,9 @@ class State:
             if r.left.kind == "response":
                 rows = self.model.hierarchy.ancestors(1, r.equation.level)
                 added[f"{r.equation.outcome}.latent"] = self.vector(r.left)[rows]
+            elif r.equation.distribution is Distribution.YEO_JOHNSON:
+                rows = self.model.hierarchy.ancestors(1, r.equation.level)
+                added[f"{r.equation.outcome}.yjt"] = self.vector(r.left)[rows]
         for predictor in self.model.predictor_models:
             variable = self.model.variables[predictor.variable]
             if variable.kind in (Kind.ORDINAL, Kind.NOMINAL):

@@ -189,6 +189,7 @@ class PlanBuilder:
             "cells": p.CELL_FIELDS,
             "cell_equations": p.CELL_EQUATION_FIELDS,
             "parameters": p.PARAMETER_FIELDS,
+            "companions": p.COMPANION_FIELDS,
             "quadratics": p.QUADRATIC_FIELDS,
             "explains": p.EXPLAIN_FIELDS,
             "steps": p.STEP_FIELDS,

@@ -187,13 +187,32 @@ def plan_cells(choice: Choice, name: str, own: Sequence[Residual]) -> None:
     )
 
 
+def plan_transformed_cells(choice: Choice, r: OutcomeRegression) -> None:
+    """Missing values of a transformed outcome that other equations need: Metropolis on the transformed scale."""
+    assert r.transformation is not None
+    name = r.equation.outcome
+    residuals, logits = cell_equations(choice, name)
+    own = Residual(r.equation.title, r.composite(), r.equation.level, r.active, r.precision, False)
+    transformed = (r.left, r.transformation)
+    memory = CellStep(choice.symbols, name, [own, *residuals], logits, transformed=transformed).write()
+    choice.acceptances.append((name, "imputation", 0.44, memory + 1))
+    choice.steps.append(
+        PlannedStep(
+            f"missing values of {name}",
+            "random-walk Metropolis on the transformed scale, one decision for each value, step size tuned in"
+            " burn-in",
+            f"{r.equation.title} is normal, and other equations need {name} itself",
+        )
+    )
+
+
 def cell_equations(choice: Choice, name: str) -> tuple[list[Residual], list[Logits]]:
     """The outcome equations that a variable enters, for a step that moves its values one by one."""
     value = choice.symbols.value(name)
     residuals, coupled = outcome_residuals(choice, [value])
     if coupled:
         raise unsupported(
-            f"'{name}', which has a step of its own for its values (it is a count, or in a power, or in logits of a"
-            " nominal outcome), cannot be run yet in an equation with correlated residuals (~~)"
+            f"'{name}', which has a step of its own for its values (it is a count, transformed,"
+            " or in a power, or in logits of a nominal outcome), cannot be run yet in an equation with correlated residuals (~~)"
         )
     return residuals, outcome_logits(choice, [value])

@@ -17,7 +17,14 @@ Vector = NDArray[np.float64]
 
 # What makes the function of one argument, or the first argument and the next one into one.
 SINGLE = {"exp": p.OP_EXP, "ln": p.OP_LOG, "log": p.OP_LOG, "sqrt": p.OP_SQUARE_ROOT, "phi": p.OP_NORMAL_CDF}
-FOLDED = {"/": p.OP_DIVIDE, "^": p.OP_POWER, "min": p.OP_MINIMUM, "max": p.OP_MAXIMUM}
+FOLDED = {
+    "/": p.OP_DIVIDE,
+    "^": p.OP_POWER,
+    "min": p.OP_MINIMUM,
+    "max": p.OP_MAXIMUM,
+    "yjt": p.OP_YEO_JOHNSON,
+    "iyjt": p.OP_INVERSE_YEO_JOHNSON,
+}
 
 
 @dataclass(frozen=True)

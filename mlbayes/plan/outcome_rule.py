@@ -23,11 +23,12 @@ from mlbayes.plan.choice import (
     outcome_logits,
     outcome_residuals,
     plan_cells,
+    plan_transformed_cells,
 )
 from mlbayes.plan.collapse import Collapsing, parameters_of, top_unknown
 from mlbayes.plan.evaluator import Evaluator
 from mlbayes.plan.nominal import plan_outcome_categories
-from mlbayes.plan.parameters import ParameterStep
+from mlbayes.plan.parameters import Companions, ParameterStep
 from mlbayes.plan.partition import Conflicts, Unit, partition
 from mlbayes.plan.polynomial import Atom, Polynomial
 from mlbayes.plan.regressions import (
@@ -103,6 +104,7 @@ class Component:
         self.latent.sort(key=lambda a: not self._is_location(a))
         series = self.choice.symbols.lag_orders  # their missing values are drawn as series
         self.cells = [a for a in values if a not in self.latent and a.name not in series]
+        self.transformed = [r for r in self.regressions if r.transformation and drawn(r.equation.outcome)]
         self.groups = [g for r in self.regressions for g in _effect_groups(self.choice, r)]
         symbols = self.choice.symbols
         self.parameters = list(dict.fromkeys(a for r in self.regressions for a in parameters_of(r)))
@@ -161,6 +163,8 @@ def plan_outcomes(choice: Choice, component: list[OutcomeRegression]) -> None:
     parts = Component(choice, component)
     for atom in parts.stuck:
         plan_cells(choice, atom.name, [])
+    for r in parts.transformed:
+        plan_transformed_cells(choice, r)
     for r in component:
         for k, group in enumerate(r.equation.random):
             _set_fixed_factor(choice, r, k, group.variance)
@@ -176,7 +180,7 @@ def plan_outcomes(choice: Choice, component: list[OutcomeRegression]) -> None:
             _plan_logit(choice, r)
     sets = [{atom for unit in units for atom in unit} for units in parts.sets()]
     blocks = [BlockPlan(choice, parts, chosen, parts.touched(chosen)) for chosen in sets]
-    left = [r for r in component if r.normal and not any(r in block.included for block in blocks)]
+    left = [r for r in component if r.continuous and not any(r in block.included for block in blocks)]
     if left:  # nothing in them is linear and free, but they have residual variances
         blocks.append(BlockPlan(choice, parts, set(), left))
     alone: list[Atom] = []
@@ -191,7 +195,7 @@ def plan_outcomes(choice: Choice, component: list[OutcomeRegression]) -> None:
     for move in scale_moves(choice, parts):
         write_scale_move(choice, move)
     for r in component:
-        if not r.normal:
+        if not r.continuous:
             plan_outcome_response(choice, r, [g for g in parts.groups if g.atoms[0].name == str(r.number)])
             first = choice.builder.count("program")
             _publish_terms(choice, r)
@@ -215,6 +219,7 @@ def _plan_parameter(choice: Choice, parts: Component, atom: Atom) -> None:
     equations = [r for r in parts.regressions if r in entered or r.number in covarying]
     residuals = [_residual(parts, r) for r in equations]
     step = ParameterStep(choice.symbols, top_unknown(choice.model.parameters[atom.name], atom))
+    _bring_in_jacobian(step, entered)
     step.with_residuals(residuals, couplings(matrices, [r.number for r in equations]))
     first = choice.builder.count("program")
     for r in entered:
@@ -227,6 +232,15 @@ def _plan_parameter(choice: Choice, parts: Component, atom: Atom) -> None:
             "it enters equations in a power or inside a function, and no block holds all of them",
         )
     )
+
+
+def _bring_in_jacobian(
+    step: ParameterStep, entered: list[OutcomeRegression], companions: Companions = ()
+) -> None:
+    """The Jacobian of a transformation whose power is drawn, and the scales that move along with it."""
+    for r in entered:
+        if r.transformation is not None and r.transformation.power == step.target:
+            step.with_jacobian(r, companions)
 
 
 def _residual(parts: Component, r: OutcomeRegression) -> Residual:
@@ -293,8 +307,13 @@ class BlockPlan:
                 _, place = self.block.effect_offset(atom)
                 choice.symbols.place[standardised(atom)] = place
         last = self.builder.count("steps")
+        self.variances = self._variances()
+        self.free = self._free_groups()
         for atom in self.moving:
-            ParameterStep(choice.symbols, self._top(atom)).with_block(self.block.number, first, last)
+            step = ParameterStep(choice.symbols, self._top(atom))
+            entered = self.parts.equations_of(atom)
+            _bring_in_jacobian(step, entered, self._companions(entered))
+            step.with_block(self.block.number, first, last)
         self._steps()
         choice.steps.append(self._words())
 
@@ -305,9 +324,8 @@ class BlockPlan:
     # ------------------------------------------------------------------ steps
     def _steps(self) -> None:
         builder = self.builder
-        variances = self._variances()
+        variances, free = self.variances, self.free
         wisharts = [self._covariance_row(c) for c in self.covariances]
-        free = self._free_groups()
         integrated = bool(self.groups or self.values)
         if integrated and not any(top.bounds for top in self.block.tops):
             repeats = 2 if self.choice.model.hierarchy.levels > 2 or self.parts.latent else 1
@@ -349,6 +367,21 @@ class BlockPlan:
                 prior = inverse_gamma_arguments(parameter.prior)
                 rows[precision] = add_variance(self.choice, precision, prior, count)
         return rows
+
+    def _companions(self, entered: list[OutcomeRegression]) -> Companions:
+        """Residual variances and covariance matrices of random effects, drawn here, that belong to some equations."""
+        tables = self.builder.tables
+        found = []
+        for precision, row in self.variances.items():
+            if any(r.precision == precision for r in entered):
+                _, prior, count = tables["variances"][row]
+                found.append((p.COMPANION_PRECISION, precision, count, prior))
+        numbers = {str(r.number) for r in entered}
+        for group, row in zip(self.groups, self.block.group_rows, strict=True):
+            if row in self.free and group.separate is None and group.atoms[0].name in numbers:
+                df = tables["groups"][row][p.GROUP_DF]
+                found.append((p.COMPANION_FACTOR, group.factor, len(group.atoms), df))
+        return found
 
     def _covariance_row(self, c: ResidualCovariance) -> int:
         prior = self.builder.vector([c.df, c.scale])

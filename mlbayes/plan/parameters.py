@@ -10,9 +10,11 @@ from mlbayes.plan import plan as p
 from mlbayes.plan.builder import UnitSet
 from mlbayes.plan.evaluator import Evaluator
 from mlbayes.plan.polynomial import TOP, Atom, Monomial, Polynomial
+from mlbayes.plan.regressions import OutcomeRegression
 from mlbayes.plan.symbols import Symbols
 from mlbayes.plan.unknowns import Coupling, Residual, TopUnknown
 
+Companions = Sequence[tuple[int, int, int, int]]  # rows of the table of that name
 WIDTH = 0.5  # of the first interval of a slice, before burn-in adapts it
 
 
@@ -25,6 +27,45 @@ class ParameterStep:
         self.prior = prior
         self.target = prior.atom
         self.functions = [a for a, f in symbols.functions.items() if self.target in f.parameters]
+        self.tilt = self.rate = self.builder.zero
+        self.companions: Companions = ()
+
+    def with_jacobian(self, r: OutcomeRegression, companions: Companions) -> None:
+        """Take the parameter as the power of an equation's transformed outcome.
+
+        The log Jacobian gains the sum of log T'(y) per unit of the power, the log of the scale of T(y) their mean.
+        Appends instructions where values are drawn.  To be called before the step is appended.
+        """
+        assert r.transformation is not None
+        builder = self.builder
+        count = int(r.active.sum())
+        values = self.symbols.model.variables[r.equation.outcome].values
+        if not self.symbols.is_dynamic(r.outcome) or np.isnan(values[r.active]).sum() == 0:
+            total = float(r.transformation.log_slope_rate(values[r.active]).sum())
+            self.tilt, self.rate = builder.scalar(total), builder.scalar(total / count)
+        else:
+            self.tilt, self.rate = builder.zeros(1), builder.zeros(1)
+            first = builder.count("program")
+            units = self._units(r.equation.level)
+            z = Evaluator(self.symbols, units).vector(self.symbols.polynomial(r.equation.left))
+            self._signed_logarithms(z, units.units)
+            builder.instruct(p.OP_SCALE, self.rate, 1, self.tilt, builder.scalar(1.0 / count))
+            builder.step_program(first)
+        self.companions = companions
+
+    def _signed_logarithms(self, z: int, n: int) -> None:
+        """Instructions that put the sum of sign(z) log(1 + |z|) into the tilt."""
+        builder = self.builder
+        zeros = builder.zeros(n)
+        above, below = builder.zeros(n), builder.zeros(n)
+        builder.instruct(p.OP_COPY, above, n, z)
+        builder.instruct(p.OP_SCALE, below, n, z, builder.scalar(-1.0))
+        for side in (above, below):
+            builder.instruct(p.OP_MAXIMUM, side, n, zeros)
+            builder.instruct(p.OP_ADD_SCALAR, side, n, builder.one)
+            builder.instruct(p.OP_LOG, side, n, side)
+        builder.instruct(p.OP_SUBTRACT, above, n, below)
+        builder.instruct(p.OP_SUM, self.tilt, n, above)
 
     def with_block(self, block: int, first: int, last: int) -> None:
         """Append the step with a block integrated out; steps first..last-1 bring the block up to date."""
@@ -57,7 +98,11 @@ class ParameterStep:
         low, high = self.prior.bounds or (-np.inf, np.inf)
         prior = self.builder.vector([self.prior.precision, self.prior.mean, low, high])
         width = self.builder.vector([WIDTH])
-        row = [self.symbols.offset(self.target), prior, *places, width]
+        first = self.builder.count("companions")
+        for companion in self.companions:
+            self.builder.add("companions", companion)
+        last = self.builder.count("companions")
+        row = [self.symbols.offset(self.target), prior, *places, width, self.tilt, self.rate, first, last]
         self.builder.step(p.STEP_PARAMETER, self.builder.add("parameters", row))
 
     def _units(self, level: int) -> UnitSet:

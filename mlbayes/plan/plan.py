@@ -126,7 +126,9 @@ PROGRAM_FIELDS = 6
     OP_MINIMUM,  # t = smaller of t and a
     OP_MAXIMUM,
     OP_CHOICE,  # t = log probability of place a under c - 1 logits at b (one after the other); 0 if a is negative
-) = range(23)
+    OP_YEO_JOHNSON,  # t = Yeo-Johnson transform of t with power a
+    OP_INVERSE_YEO_JOHNSON,
+) = range(25)
 
 # ---- covariance groups: whitened effects u with covariance L L'
 GROUP_TIER = 0
@@ -368,7 +370,19 @@ PARAMETER_BLOCK = 6  # block that is integrated out instead, -1 for none
 PARAMETER_STEPS = 7  # steps (programs, products, fills) that bring the block up to date: first, last
 PARAMETER_STEPS_END = 8
 PARAMETER_WIDTH = 9  # store: width of the slice's first interval
-PARAMETER_FIELDS = 10
+PARAMETER_TILT = 10  # store: what the log density gains by each unit of the parameter
+PARAMETER_RATE = 11  # store: what the log of the scale of the residuals gains by each unit of the parameter
+PARAMETER_COMPANIONS = 12  # rows of `companions`: first, last
+PARAMETER_COMPANIONS_END = 13
+PARAMETER_FIELDS = 14
+
+# ---- what keeps its proportion to the scale of residuals while a parameter moves
+COMPANION_KIND = 0
+COMPANION_TARGET = 1  # store: a residual precision, or the packed Cholesky factor of a covariance matrix
+COMPANION_SIZE = 2  # residuals with that precision; effects
+COMPANION_PRIOR = 3  # store: IG(a, b) of the variance; degrees of freedom and scale of the inverse Wishart
+COMPANION_FIELDS = 4
+COMPANION_PRECISION, COMPANION_FACTOR = range(2)
 
 # ---- quadratic forms of residuals: precision times the sum of products of two vectors
 QUADRATIC_A = 0
@@ -417,6 +431,7 @@ class Plan(NamedTuple):
     cells: Integers
     cell_equations: Integers
     parameters: Integers
+    companions: Integers
     quadratics: Integers
     explains: Integers
     steps: Integers

@@ -29,10 +29,12 @@ from mlbayes.plan.centring import Recentring, recentring
 from mlbayes.plan.equations import PlannedEquation
 from mlbayes.plan.polynomial import TOP, Atom, Polynomial
 from mlbayes.plan.symbols import Symbols, placed, unsupported
+from mlbayes.plan.transformations import Transformation, transformation_of
 from mlbayes.plan.weights import row_weights
 
 Mask = NDArray[np.bool_]
 PREDICTOR_VARIANCE = (1.0, 0.5)  # inverse gamma prior of residual variances in predictor models
+CONTINUOUS = (Distribution.NORMAL, Distribution.YEO_JOHNSON)  # the outcome, or a function of it, is normal
 LATENT_RESPONSE = (Distribution.PROBIT, Distribution.LOGIT)  # outcomes that are a cut latent response
 UNIT_VARIANCE = Parameter("", ParameterKind.VARIANCE, fixed=1.0)  # of latent responses
 CATEGORICAL_PRIOR = 5.0  # prior variance of coefficients in models of categorical variables
@@ -55,8 +57,8 @@ class OutcomeRegression:
     """An outcome's equation: polynomials of its terms and where its parameters lie in the store.
 
     `number`: position among the planned equations, `source` and `category` as in PlannedEquation.  `left`: what is
-    normal around the linear predictor: the value, a latent or a working response; `root`: square root of what each
-    unit's residual precision is multiplied with, None for 1.
+    normal around the linear predictor: the value, its transform, a latent or a working response; `root`: square root
+    of what each unit's residual precision is multiplied with, None for 1.  `transformation`: of the outcome, if any.
     `terms[t]`: the expression; `coefficients[t]`: its coefficient as a polynomial in parameters.  `factors`: offset
     of the Cholesky factor of each RandomEffects; `active`: units whose residual counts.  `covariance`: name of the
     residual covariance matrix it belongs to; `precision` is then the place of its diagonal element of the inverse.
@@ -77,6 +79,7 @@ class OutcomeRegression:
     covariance: str = ""
     cuts: int = -1
     dispersion: int = -1
+    transformation: Transformation | None = None
 
     @property
     def equation(self) -> Equation:
@@ -92,6 +95,11 @@ class OutcomeRegression:
     def normal(self) -> bool:
         """Is the outcome's value itself normal around the linear predictor."""
         return self.left == self.outcome
+
+    @property
+    def continuous(self) -> bool:
+        """Is the outcome's value, or a function of it, normal around the linear predictor."""
+        return self.equation.distribution in CONTINUOUS
 
     def effect(self, level: int, term: int) -> Atom:
         """Symbol of a random effect."""
@@ -230,7 +238,11 @@ class Regressions:
         mode = "raw" if change.raw else "exact"
         terms = [self.symbols.polynomial(term.expression, mode) for term in equation.terms]
         coefficients = [self.symbols.coefficient(term.coefficient) for term in equation.terms]
-        left, root = self._working(number, equation)
+        transformation = transformation_of(equation, variable.values)
+        if transformation is None:
+            left, root = self._working(number, equation)
+        else:
+            left, root = self._transformed(number, equation, transformation), None
         regression = OutcomeRegression(
             number,
             planned,
@@ -241,6 +253,7 @@ class Regressions:
             change,
             self._residual_precision(equation),
             active,
+            transformation=transformation,
         )
         if equation.distribution in LATENT_RESPONSE:
             regression.cuts = self.builder.vector(starting_cuts(variable))
@@ -270,6 +283,22 @@ class Regressions:
         raise unsupported(
             f"the model of '{equation.title}' ({equation.distribution.value}) cannot be run yet"
         )
+
+    def _transformed(self, number: int, equation: Equation, transformation: Transformation) -> Atom:
+        """The symbol of a transformed outcome: a function of the power, or data where that is fixed."""
+        if transformation.power is not None:
+            z = self.symbols.polynomial(equation.left)
+            return self.symbols.function("yjt", (z, self.symbols.coefficient(transformation.power.name)))
+        values = self.model.variables[equation.outcome].values
+        missing = np.isnan(values)
+        atom = Atom("transformed", str(number), equation.level)
+        known = np.zeros(values.size)
+        known[~missing] = transformation.forward(values[~missing])
+        if self.is_drawn(equation.outcome):
+            self.symbols.place[atom] = self.builder.vector(known)
+        else:
+            self.symbols.fixed_symbol(atom, known)
+        return atom
 
     def is_drawn(self, name: str) -> bool:
         """Does the sampler need the missing values of an outcome: is it latent, a predictor or correlated."""

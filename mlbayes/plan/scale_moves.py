@@ -39,7 +39,7 @@ class ScaleMove:
 
 def scale_moves(choice: Choice, parts: Component) -> list[ScaleMove]:
     """The moves of a component; none where all outcomes are normal, since collapsed steps do as well there."""
-    if all(r.normal for r in parts.regressions):
+    if all(r.continuous for r in parts.regressions):
         return []
     found = [_scale_move(choice, parts, latent) for latent in parts.latent]
     return [move for move in found if move is not None]
@@ -88,7 +88,7 @@ def _possible(choice: Choice, parts: Component, move: ScaleMove) -> bool:
         r = choice.regressions.outcomes[number]
         if r.equation.distribution is Distribution.MULTINOMIAL or r.covariance:
             return False
-        if not r.normal and outcome_residuals(choice, [r.left], {number})[0]:
+        if not r.continuous and outcome_residuals(choice, [r.left], {number})[0]:
             return False
     numbers = {r.number for r in parts.regressions}
     return not outcome_residuals(choice, [move.latent], numbers)[0]
@@ -160,7 +160,7 @@ def _item(choice: Choice, move: ScaleMove, number: int) -> list[int]:
     evaluator = Evaluator(choice.symbols, units)
     part = move.changed[number] * Polynomial.of(move.latent)
     active = None if r.active.all() else r.active.astype(float)
-    if r.normal:
+    if r.continuous:
         rest = r.expanded() + part
         offsets = [evaluator.vector(rest, active), evaluator.vector(part, active)]
         return [p.ITEM_NORMAL, units.units, *offsets, r.precision, 0, 1]

@@ -10,7 +10,7 @@ from mlbayes.model.model import Kind, Role
 from mlbayes.plan import plan as p
 from mlbayes.plan.choose import PlannedModel
 from mlbayes.plan.polynomial import TOP, Atom, Polynomial
-from mlbayes.plan.regressions import ResidualCovariance
+from mlbayes.plan.regressions import OutcomeRegression, ResidualCovariance
 from mlbayes.problems import Problem, ProblemError, ProblemKind
 
 Vector = NDArray[np.float64]
@@ -24,6 +24,8 @@ def start_state(planned: PlannedModel, rng: Generator) -> Vector:
     for atom, offset in planned.symbols.place.items():
         if atom.kind == "value" and planned.symbols.is_dynamic(atom):
             _start_value(planned, store, atom, offset, rng)
+    for r in planned.regressions.outcomes:
+        _start_transformed(planned, store, r)
     for row in planned.plan.responses:
         _start_responses(planned.plan.index, store, row)
     for row in planned.plan.nominals:
@@ -82,11 +84,23 @@ def _start_value(planned: PlannedModel, store: Vector, atom: Atom, offset: int, 
     variable = planned.model.variables[atom.name]
     cells = np.flatnonzero(variable.missing)
     mean, sd = _spread(variable.values)
-    if variable.kind is not Kind.CONTINUOUS:
+    transformed = any(
+        r.transformation is not None and r.equation.outcome == atom.name for r in planned.regressions.outcomes
+    )
+    if variable.kind is not Kind.CONTINUOUS or transformed:  # what is observed has a transform
         seen = variable.values[~variable.missing]
         store[offset + cells] = rng.choice(seen, cells.size)
     else:
         store[offset + cells] = mean + 0.5 * sd * rng.standard_normal(cells.size)
+
+
+def _start_transformed(planned: PlannedModel, store: Vector, r: OutcomeRegression) -> None:
+    """Transforms of missing values that are drawn.  Those whose power is drawn are functions of it."""
+    if r.transformation is not None and r.left.kind == "transformed" and planned.symbols.is_dynamic(r.left):
+        variable = planned.model.variables[r.equation.outcome]
+        cells = np.flatnonzero(variable.missing)
+        values = store[planned.symbols.offset(r.outcome) + cells]
+        store[planned.symbols.offset(r.left) + cells] = r.transformation.forward(values)
 
 
 def _start_predictors(planned: PlannedModel, store: Vector, rng: Generator) -> None:
@@ -116,7 +130,7 @@ def _start_outcomes(planned: PlannedModel, store: Vector, rng: Generator) -> Non
     scales = _latent_scales(planned, store)
     for r in regressions.outcomes:
         name = r.equation.outcome
-        sd = scales.get(name) or _outcome_sd(planned, name)
+        sd = scales.get(name) or _outcome_sd(planned, r)
         parameter = planned.model.parameters.get(r.equation.residual or "")
         free = parameter is not None and parameter.fixed is None
         if free and not r.covariance:
@@ -220,10 +234,13 @@ def _start_parts(c: ResidualCovariance, store: Vector) -> None:
     store[c.precision : c.precision + lower[0].size] = np.linalg.inv(matrix)[lower]
 
 
-def _outcome_sd(planned: PlannedModel, name: str) -> float:
+def _outcome_sd(planned: PlannedModel, r: OutcomeRegression) -> float:
     """Rough residual standard deviation: 1 on the scale of a linear predictor."""
-    variable = planned.model.variables[name]
-    return _spread(variable.values)[1] if variable.kind is Kind.CONTINUOUS else 1.0
+    variable = planned.model.variables[r.equation.outcome]
+    if variable.kind is not Kind.CONTINUOUS:
+        return 1.0
+    seen = variable.values[~variable.missing]
+    return _spread(seen if r.transformation is None else r.transformation.forward(seen))[1]
 
 
 def _latent_scales(planned: PlannedModel, store: Vector) -> dict[str, float]:
@@ -233,7 +250,7 @@ def _latent_scales(planned: PlannedModel, store: Vector) -> dict[str, float]:
     for _ in latent:
         for r in planned.regressions.outcomes:
             outcome = r.equation.outcome
-            sd = scales.get(outcome) if outcome in latent else _outcome_sd(planned, outcome)
+            sd = scales.get(outcome) if outcome in latent else _outcome_sd(planned, r)
             if sd is None:
                 continue
             for monomial in r.expanded().terms:

@@ -47,11 +47,19 @@ def _options(model: Model) -> Iterator[Problem]:
 
 def _equations(model: Model) -> Iterator[Problem]:
     for equation in model.equations:
-        if equation.distribution in (Distribution.YEO_JOHNSON, Distribution.LOG_VARIANCE):
-            kind = equation.distribution.value
-            yield _problem(f"the {kind} model of '{equation.title}' cannot be run yet", equation.span)
-        elif not isinstance(equation.left, Reference):
-            yield _problem(f"the transformed outcome '{equation.title}' cannot be run yet", equation.span)
+        variable = model.variables[equation.outcome]
+        if equation.distribution is Distribution.LOG_VARIANCE:
+            yield _problem(f"the log variance model of '{equation.title}' cannot be run yet", equation.span)
+        elif isinstance(equation.left, Reference) and equation.distribution is not Distribution.YEO_JOHNSON:
+            continue
+        elif variable.role is Role.LATENT:
+            message = f"the transformed latent variable '{equation.title}' cannot be run yet"
+            yield _problem(message, equation.span)
+        elif variable.incomplete and any(equation.outcome in block.members for block in model.covariances):
+            message = (
+                f"the incomplete outcome '{equation.title}' cannot be run yet with correlated residuals (~~)"
+            )
+            yield _problem(message, equation.span)
 
 
 def _weights(model: Model) -> Iterator[Problem]:

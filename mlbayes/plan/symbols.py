@@ -289,8 +289,13 @@ class Symbols:
                     f"a function of labels and of '{atom.name}' that is neither sum, product nor power cannot be run"
                     " while the variable is incomplete, latent or centred at an estimated mean"
                 )
+        return self.function(expression.operator, arguments)
+
+    def function(self, operator: str, arguments: tuple[Polynomial, ...]) -> Atom:
+        """The symbol of a function of polynomials, the same one for the same function."""
+        atoms = {atom for argument in arguments for atom in argument.atoms()}
         level = min((atom.level for atom in atoms), default=TOP)
-        function = Function(expression.operator, arguments, frozenset(self.parameters_in(atoms)))
+        function = Function(operator, arguments, frozenset(self.parameters_in(atoms)))
         known = next((a for a, f in self.functions.items() if f == function and a.level == level), None)
         if known is None:
             known = Atom("function", str(len(self.functions)), level)

@@ -3,6 +3,11 @@
 The target is the parameter's prior times either the normal densities of the residuals that depend on it, or the
 marginal density of a block that holds all of them, with everything in that block integrated out.  Stepping out and
 shrinkage: Neal 2003, Annals of Statistics 31, 705-767, figures 3 and 5.
+
+The power of a transformed outcome brings in the transformation's Jacobian, whose logarithm is linear in it (`tilt`).
+It also changes the scale of the residuals, so the step runs along a curve: standard deviations of residuals and
+random effects change by exp(rate * move).  That is slice sampling of the power given standard deviations divided
+by exp(rate * power), so the target has the densities of the logarithms of scales.
 """
 
 import math
@@ -15,15 +20,24 @@ from mlbayes.engine.jit import kernel
 from mlbayes.engine.program import run_fills, run_products, run_program
 from mlbayes.engine.vectors import dot
 from mlbayes.plan.plan import (
+    COMPANION_KIND,
+    COMPANION_PRECISION,
+    COMPANION_PRIOR,
+    COMPANION_SIZE,
+    COMPANION_TARGET,
     PARAMETER_BLOCK,
+    PARAMETER_COMPANIONS,
+    PARAMETER_COMPANIONS_END,
     PARAMETER_FIRST,
     PARAMETER_LAST,
     PARAMETER_PRIOR,
     PARAMETER_PROGRAM,
     PARAMETER_PROGRAM_END,
+    PARAMETER_RATE,
     PARAMETER_STEPS,
     PARAMETER_STEPS_END,
     PARAMETER_TARGET,
+    PARAMETER_TILT,
     PARAMETER_WIDTH,
     QUADRATIC_A,
     QUADRATIC_B,
@@ -76,6 +90,47 @@ def log_block(plan: Plan, store: NDArray, row: NDArray, work: Work) -> float:
 
 
 @kernel
+def move_companions(plan: Plan, store: NDArray, row: NDArray, move: float) -> None:
+    """Change the scales that go along with the parameter."""
+    growth = math.exp(store[row[PARAMETER_RATE]] * move)
+    for k in range(row[PARAMETER_COMPANIONS], row[PARAMETER_COMPANIONS_END]):
+        companion = plan.companions[k]
+        target = companion[COMPANION_TARGET]
+        if companion[COMPANION_KIND] == COMPANION_PRECISION:
+            store[target] /= growth * growth
+            continue
+        size = companion[COMPANION_SIZE]
+        for i in range(size * (size + 1) // 2):
+            store[target + i] *= growth
+
+
+@kernel
+def log_companions(plan: Plan, store: NDArray, row: NDArray, work: Work) -> float:
+    """Log density of the logarithms of the scales, with the power of the precision in the residuals' densities."""
+    s = 0.0
+    for k in range(row[PARAMETER_COMPANIONS], row[PARAMETER_COMPANIONS_END]):
+        companion = plan.companions[k]
+        target = companion[COMPANION_TARGET]
+        prior = companion[COMPANION_PRIOR]
+        size = companion[COMPANION_SIZE]
+        if companion[COMPANION_KIND] == COMPANION_PRECISION:
+            precision = store[target]
+            s += (store[prior] + 0.5 * size) * math.log(precision) - store[prior + 1] * precision
+            continue
+        inverse = work.small[0]
+        for i in range(size):
+            d = target + i * (i + 3) // 2
+            s -= store[prior] * math.log(abs(store[d]))
+            for j in range(i + 1):  # row i of the inverse of the factor
+                e = 1.0 if i == j else 0.0
+                for m in range(j, i):
+                    e -= store[d - i + m] * inverse[m, j]
+                inverse[i, j] = e / store[d]
+                s -= 0.5 * store[prior + 1] * inverse[i, j] * inverse[i, j]
+    return s
+
+
+@kernel
 def log_density(plan: Plan, store: NDArray, row: NDArray, value: float, work: Work) -> float:
     """Log density of a value up to a constant, -inf where it is not a number.
 
@@ -84,9 +139,11 @@ def log_density(plan: Plan, store: NDArray, row: NDArray, value: float, work: Wo
     prior = row[PARAMETER_PRIOR]
     if not store[prior + 2] <= value <= store[prior + 3]:
         return -math.inf
+    move_companions(plan, store, row, value - store[row[PARAMETER_TARGET]])
     store[row[PARAMETER_TARGET]] = value
     run_program(plan, store, row[PARAMETER_PROGRAM], row[PARAMETER_PROGRAM_END])
-    s = -0.5 * store[prior] * (value - store[prior + 1]) ** 2
+    s = -0.5 * store[prior] * (value - store[prior + 1]) ** 2 + store[row[PARAMETER_TILT]] * value
+    s += log_companions(plan, store, row, work)
     if row[PARAMETER_BLOCK] >= 0:
         s += log_block(plan, store, row, work)
     else:
