@@ -322,8 +322,25 @@ class Values:
                 total -= 0.5 * float(np.sum((precision * (response - self.fitted(k, form)) ** 2)[on]))
                 continue
             variance = self.coefficient(equation.residual)
-            total += log_normal(self.data[equation.outcome][on], self.fitted(k)[on], variance)
+            left = self.left(k, self.data[equation.outcome])
+            total += log_normal(left[on], self.fitted(k)[on], variance) + self.log_slope(k)[on].sum()
         return total
+
+    def left(self, k: int, values: Array) -> Array:
+        """What is normal around an equation's linear predictor, from values of its outcome."""
+        equation = self.model.equations[k]
+        other = Values(self.model)
+        other.data = {**self.data, equation.outcome: values}
+        left = other.expression(equation.left, equation.level, True)
+        if equation.distribution.name != "YEO_JOHNSON":
+            return left
+        return stats.yeojohnson(left, self.parameters[f"{equation.title} lambda"])
+
+    def log_slope(self, k: int) -> Array:
+        """Log of the derivative of `left` at the outcome's values, by central differences."""
+        y = self.data[self.model.equations[k].outcome]
+        step = 1e-5
+        return np.log(np.abs(self.left(k, y + step) - self.left(k, y - step)) / (2.0 * step))
 
     def log_effects(self) -> float:
         """Random effects given their covariance matrices."""

@@ -11,7 +11,7 @@ from mlbayes.plan.affine import AffineBlock
 from mlbayes.plan.builder import PlanBuilder
 from mlbayes.plan.cells import CellStep
 from mlbayes.plan.polynomial import Atom, Polynomial
-from mlbayes.plan.regressions import Regressions, ResidualCovariance
+from mlbayes.plan.regressions import OutcomeRegression, Regressions, ResidualCovariance
 from mlbayes.plan.symbols import Symbols, unsupported
 from mlbayes.plan.unknowns import Coupling, Logits, Residual
 from mlbayes.problems import Problem, ProblemError, ProblemKind
@@ -212,7 +212,7 @@ def cell_equations(choice: Choice, name: str) -> tuple[list[Residual], list[Logi
     residuals, coupled = outcome_residuals(choice, [value])
     if coupled:
         raise unsupported(
-            f"'{name}', which has a step of its own for its values (it is a count, transformed,"
-            " or in a power, or in logits of a nominal outcome), cannot be run yet in an equation with correlated residuals (~~)"
+            f"'{name}', which has a step of its own for its values (it is a count, transformed, in a power, or in"
+            " logits of a nominal outcome), cannot be run yet in an equation with correlated residuals (~~)"
         )
     return residuals, outcome_logits(choice, [value])

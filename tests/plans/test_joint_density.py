@@ -49,7 +49,7 @@ def values_of(planned, store: np.ndarray) -> naive.Values:
         if residual is not None and model.parameters[residual].fixed is None:
             values.parameters[residual] = 1.0 / store[r.precision]
         values.active[k] = r.active
-        if not r.normal:
+        if not r.continuous:
             precision = np.ones(r.active.size) if r.root is None else read(r.root) ** 2
             values.working[k, category] = (read(r.left), precision)
         if r.recentring.raw:
@@ -152,6 +152,8 @@ def test_cells_target_the_joint_density(name):
             log_densities(planned.plan, store, row, target)
             found[k] = store[target : target + n]
         symbol = cell_symbol(planned, store, current, n)
+        if symbol.kind != "value":
+            continue
         units = np.flatnonzero(planned.model.variables[symbol.name].missing)
         predictors = [m.variable for m in planned.model.predictor_models if m.variable == symbol.name]
         offset = planned.symbols.offset(symbol)
@@ -163,8 +165,66 @@ def test_cells_target_the_joint_density(name):
             np.testing.assert_allclose(found[1, i] - found[0, i], joint - base, rtol=1e-7, atol=1e-7)
 
 
+@pytest.mark.parametrize("name", having(p.STEP_CELLS))
+def test_transformed_cells_target_the_joint_density(name):
+    """The same of cells that move on the transformed scale: the density there is less by the derivative."""
+    planned = PLANS[name]
+    for number in steps_of(planned, p.STEP_CELLS):
+        running = Running.start(planned, sweeps=3)
+        for before in range(number):
+            running.step(before)
+        row = planned.plan.cells[planned.plan.steps[number, 1]]
+        n = int(planned.plan.sets[row[p.CELL_SET], p.SET_UNITS])
+        store = running.store
+        current = store[row[p.CELL_VALUES] : row[p.CELL_VALUES] + n].copy()
+        symbol = cell_symbol(planned, store, current, n)
+        if symbol.kind == "value":
+            continue
+        r = next(r for r in planned.regressions.outcomes if r.left == symbol)
+        units = np.flatnonzero(planned.model.variables[r.equation.outcome].missing)
+        offset = planned.symbols.offset(r.outcome)
+        before = store[offset + units].copy()
+        after = before + np.linspace(-0.4, 0.7, n)
+        base = values_of(planned, store)
+        whole = vector(planned, store, r.outcome).copy()
+        np.testing.assert_allclose(base.left(r.number, whole)[units], current, rtol=1e-9, atol=1e-12)
+        whole[units] = after
+        target, found = row[p.CELL_SCALE] + 3 + n, []
+        for proposals in (current, base.left(r.number, whole)[units]):
+            store[row[p.CELL_PROPOSALS] : row[p.CELL_PROPOSALS] + n] = proposals
+            log_densities(planned.plan, store, row, target)
+            found.append(store[target : target + n].copy())
+        for i, unit in enumerate(units):
+            store[offset + unit] = after[i]
+            joint = base.log_joint([]) - base.log_slope(r.number)[unit]  # of what is in the store
+            store[offset + unit] = before[i]
+            joint -= base.log_joint([]) - base.log_slope(r.number)[unit]
+            np.testing.assert_allclose(found[1][i] - found[0][i], joint, rtol=1e-7, atol=1e-7)
+
+
+def test_transformed_values_and_their_inverses_are_published():
+    """After the step value and transform belong together, and where there is no value nothing was accepted."""
+    for name in ("Yeo-Johnson, predictor", "square root, predictor"):
+        planned = PLANS[name]
+        (number,) = steps_of(planned, p.STEP_CELLS)
+        running = Running.start(planned, sweeps=3)
+        r = next(r for r in planned.regressions.outcomes if r.transformation is not None)
+        start = vector(planned, running.store, r.outcome).copy()
+        for step in range(number + 2):  # its last instructions are a step of their own
+            running.step(step)
+        value = vector(planned, running.store, r.outcome)
+        assert (value != start).sum() > 0.2 * planned.model.variables[r.equation.outcome].missing.sum()
+        left = values_of(planned, running.store).left(r.number, value)
+        np.testing.assert_allclose(left, vector(planned, running.store, r.left), rtol=1e-9, atol=1e-12)
+
+
 def cell_symbol(planned, store, current, n):
-    """The variable whose missing values a step's values are."""
+    """What a step's values are the missing ones of: a variable, or a transformed outcome."""
+    for r in planned.regressions.outcomes:
+        missing = planned.model.variables[r.equation.outcome].missing
+        if r.transformation is not None and missing.sum() == n and r.active.all():
+            if np.array_equal(vector(planned, store, r.left)[missing], current):
+                return r.left
     for atom in planned.symbols.place:
         if atom.kind == "value":
             missing = planned.model.variables[atom.name].missing
@@ -283,7 +343,8 @@ def test_parameters_target_the_joint_density(name):
         store = running.store
         current = store[row[p.PARAMETER_TARGET]]
         found, expected = [], []
-        for value in (current, current + 0.1, current - 0.07):
+        prior = store[row[p.PARAMETER_PRIOR] : row[p.PARAMETER_PRIOR] + 4]
+        for value in np.clip([current, current + 0.1, current - 0.07], prior[2] + 1e-3, prior[3] - 1e-3):
             found.append(log_density(planned.plan, store, row, value, running.work))
             assert store[row[p.PARAMETER_TARGET]] == value
             values = values_of(planned, store)
@@ -292,11 +353,54 @@ def test_parameters_target_the_joint_density(name):
             else:
                 dense = Dense(planned, store.copy(), blocks[row[p.PARAMETER_BLOCK]])
                 expected.append(-0.5 * dense.collapsed() + values.log_priors())
+                expected[-1] += log_of_transformed(planned, store, row, values)
         np.testing.assert_allclose(np.diff(found), np.diff(expected), rtol=1e-7, atol=1e-7)
-        prior = store[row[p.PARAMETER_PRIOR] : row[p.PARAMETER_PRIOR] + 4]
         for outside in (prior[2] - 1e-9, prior[3] + 1e-9):
             if np.isfinite(outside):
                 assert log_density(planned.plan, store, row, outside, running.work) == -np.inf
+
+
+def log_of_transformed(planned, store, row, values) -> float:
+    """What the power of a transformed outcome adds: the Jacobian, and the density of scales that move along.
+
+    Residual precisions to the power n / 2, priors of variances and matrices, and the Jacobians to their scale.
+    """
+    symbol = next(a for a, place in planned.symbols.place.items() if place == row[p.PARAMETER_TARGET])
+    total = 0.0
+    for r in planned.regressions.outcomes:
+        if r.transformation is None or r.transformation.power != symbol:
+            continue
+        total += float(values.log_slope(r.number)[r.active].sum())
+        variance = 1.0 / store[r.precision]
+        prior = planned.model.parameters[r.equation.residual].prior
+        a, b = prior.arguments or (-1.0, 0.0)
+        total += naive.log_inverse_gamma(variance, a, b) + np.log(variance)
+        total -= 0.5 * r.active.sum() * np.log(variance)
+        for group, factor in zip(r.equation.random, r.factors, strict=True):
+            size = len(group.terms)
+            lower = np.zeros((size, size))
+            lower[np.tril_indices(size)] = store[factor : factor + size * (size + 1) // 2]
+            total += naive.log_prior_of_factor(lower, *group.prior.arguments)
+            total += 0.5 * size * (size + 1) * np.log(lower[0, 0])
+    return total
+
+
+def test_scales_move_along_with_the_power():
+    """Standard deviations of residuals and random effects by the geometric mean of the derivative."""
+    planned = PLANS["Yeo-Johnson, clusters"]
+    (number,) = steps_of(planned, p.STEP_PARAMETER)
+    running = Running.start(planned, sweeps=3)
+    for before in range(number):
+        running.step(before)
+    row = planned.plan.parameters[planned.plan.steps[number, 1]]
+    (r,) = planned.regressions.outcomes
+    store, places = running.store, np.arange(r.factors[0], r.factors[0] + 3)
+    mean, scales = [], []
+    for value in (0.6, 0.9):
+        log_density(planned.plan, store, row, value, running.work)
+        mean.append(values_of(planned, store).log_slope(0)[r.active].mean())
+        scales.append(np.array([store[r.precision] ** -0.5, *store[places]]))
+    np.testing.assert_allclose(scales[1] / scales[0], np.exp(mean[1] - mean[0]), rtol=1e-7)
 
 
 def test_a_parameter_in_equations_that_covary():

@@ -31,7 +31,7 @@ def test_reported_coefficients_give_the_sampled_fit(name):
         if not equation.terms:
             continue
         terms = [values.expression(t.expression, equation.level, False) for t in equation.terms]
-        total = np.zeros(len(terms[0]))
+        total = np.zeros(planned.model.hierarchy.units[equation.level - 1])
         for t, term in enumerate(terms):
             total += record[place.coefficients + t] * term
         for group in equation.random:
