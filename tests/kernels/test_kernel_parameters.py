@@ -29,7 +29,8 @@ def made(prior, width):
     builder.instruct(p.OP_ADD_SCALAR, line, 1, builder.scalar(-0.5))
     for a, b, precision in ((square, square, 3.0), (line, line, 2.0), (square, line, 2.0)):
         builder.add("quadratics", [a, b, 1, builder.vector([precision])])
-    row = [t, builder.vector(prior), 0, 4, 0, 3, -1, 0, 0, builder.vector([width])]
+    none = [builder.zero, builder.zero, 0, 0]
+    row = [t, builder.vector(prior), 0, 4, 0, 3, -1, 0, 0, builder.vector([width]), *none]
     builder.add("parameters", row)
     plan, store = builder.finish()
     return plan, store, t, row[p.PARAMETER_WIDTH]
@@ -98,3 +99,63 @@ def test_the_width_is_tuned_in_burn_in_only():
             tuned = store[width]
     assert 0.3 < tuned < 4.0
     assert store[width] == tuned
+
+
+# ------------------------------------------------------------------ what moves along
+TILT, RATE = 1.4, -0.8
+LOW, HIGH = -1.0, 1.5
+VARIANCE = (3.0, 1.5)  # IG(a, b)
+MATRIX = (5.0, 2.0)  # IW(df, scale I) of a 2 x 2 matrix
+
+
+def exact_with_scales(seed):
+    """Draws of t with density exp(TILT t) N(t; 0.5, v) within bounds, v ~ IG and a factor L with LL' ~ IW."""
+    rng = generator(seed)
+    v = VARIANCE[1] / rng.standard_gamma(VARIANCE[0], 12 * DRAWS)
+    t = 0.5 + np.sqrt(v) * rng.standard_normal(v.size)
+    kept = (t > LOW) & (t < HIGH) & (rng.random(v.size) < np.exp(TILT * (t - HIGH)))
+    t, v = t[kept][:DRAWS], v[kept][:DRAWS]
+    assert t.size == DRAWS
+    matrices = stats.invwishart.rvs(MATRIX[0], MATRIX[1] * np.eye(2), size=DRAWS, random_state=rng)
+    factors = np.linalg.cholesky(matrices)[:, [0, 1, 1], [0, 0, 1]]
+    return np.column_stack([t, v, factors])
+
+
+def step_with_scales(start, residuals):
+    """One step from each row of starting values; `residuals`: how many the step thinks there are."""
+    builder = PlanBuilder()
+    t, line, precision, factor = builder.zeros(1), builder.zeros(1), builder.zeros(1), builder.zeros(3)
+    builder.instruct(p.OP_COPY, line, 1, t)
+    builder.instruct(p.OP_ADD_SCALAR, line, 1, builder.scalar(-0.5))
+    builder.add("quadratics", [line, line, 1, precision])
+    builder.add("companions", [p.COMPANION_PRECISION, precision, residuals, builder.vector(VARIANCE)])
+    builder.add("companions", [p.COMPANION_FACTOR, factor, 2, builder.vector(MATRIX)])
+    prior, along = builder.vector((0.0, 0.0, LOW, HIGH)), [builder.scalar(TILT), builder.scalar(RATE), 0, 2]
+    builder.add("parameters", [t, prior, 0, 2, 0, 1, -1, 0, 0, builder.vector([0.7]), *along])
+    plan, store = builder.finish()
+    work, rng = make_work(plan), generator(5)
+    moved = np.empty_like(start)
+    for i, (value, variance, *elements) in enumerate(start):
+        store[t], store[precision], store[factor : factor + 3] = value, 1.0 / variance, elements
+        draw_parameter(plan, store, 0, 10, 0, rng, work)
+        moved[i] = [store[t], 1.0 / store[precision], *store[factor : factor + 3]]
+    return moved
+
+
+def p_values(moved, other):
+    return [stats.ks_2samp(a, b).pvalue for a, b in zip(moved.T, other.T, strict=True)]
+
+
+def test_a_step_along_a_curve_leaves_its_target_alone():
+    """The parameter takes the standard deviation and the factor of a covariance matrix with it."""
+    start, other = exact_with_scales(6), exact_with_scales(7)
+    moved = step_with_scales(start, 1)
+    assert min(p_values(moved, other)) > ALPHA / 5
+    growth = np.exp(RATE * (moved[:, 0] - start[:, 0]))
+    np.testing.assert_allclose(moved[:, 1] / start[:, 1], growth**2, rtol=1e-9)
+    np.testing.assert_allclose(moved[:, 2:] / start[:, 2:], np.tile(growth, (3, 1)).T, rtol=1e-9)
+
+
+def test_a_wrong_count_of_residuals_along_the_curve_is_found_out():
+    moved = step_with_scales(exact_with_scales(6), 2)
+    assert min(p_values(moved, exact_with_scales(7))) < ALPHA / 5

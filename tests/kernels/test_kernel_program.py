@@ -3,7 +3,7 @@
 import naive
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import optimize, stats
 
 from mlbayes.engine.program import run_fills, run_products, run_program
 from mlbayes.plan import plan as p
@@ -14,6 +14,19 @@ A = np.array([0.3, 1.7, 2.0, -0.4, 0.9, 1.1, 5.0])
 B = np.array([2.0, 0.5, 1.0, 3.0, -1.0, 0.2, 1.0])
 T = np.array([1.0, -2.0, 0.5, 4.0, 0.1, 0.0, 2.0])
 ORDER = np.array([6, 0, 3, 1, 2, 5, 4])
+
+
+def by_row(function, values, powers):
+    return np.array([function(value, power) for value, power in zip(values, powers, strict=True)])
+
+
+def yeo_johnson(z, power):
+    return stats.yeojohnson(np.array([z]), power)[0]
+
+
+def inverse_yeo_johnson(w, power):
+    return w and optimize.brentq(lambda z: yeo_johnson(z, power) - w, -1e3, 1e3, xtol=1e-14)
+
 
 CASES = {
     "OP_COPY": lambda t, a, b, s: a,
@@ -34,8 +47,11 @@ CASES = {
     "OP_POWER": lambda t, a, b, s: np.abs(t) ** a,
     "OP_MINIMUM": lambda t, a, b, s: np.minimum(t, a),
     "OP_MAXIMUM": lambda t, a, b, s: np.maximum(t, a),
+    "OP_YEO_JOHNSON": lambda t, a, b, s: by_row(yeo_johnson, t, a),
+    "OP_INVERSE_YEO_JOHNSON": lambda t, a, b, s: by_row(inverse_yeo_johnson, t, a),
     "OP_NORMAL_CDF": lambda t, a, b, s: stats.norm.cdf(a),
 }
+POWERS = ("OP_YEO_JOHNSON", "OP_INVERSE_YEO_JOHNSON")  # with limits at 0 and 2
 OTHERS = {"OP_GATHER", "OP_SCATTER", "OP_SUM"}
 
 
@@ -48,6 +64,7 @@ def test_every_instruction_is_tested():
 def test_instruction(name, form):
     builder = PlanBuilder()
     a = np.abs(A) if name in ("OP_SQUARE_ROOT", "OP_LOG") else A
+    a = np.resize([0.0, 0.3, 1.0, 1.7, 2.0], N) if name in POWERS else a
     target, left, right, scalar = (
         builder.vector(np.abs(T) if name == "OP_POWER" else T),
         builder.vector(a),
