@@ -15,6 +15,7 @@ from mlbayes.model.model import (
     Role,
     references,
 )
+from mlbayes.plan.lags import lagged_names
 from mlbayes.problems import Problem, ProblemKind
 from mlbayes.source import Span
 
@@ -54,6 +55,9 @@ def _equations(model: Model) -> Iterator[Problem]:
             continue
         elif variable.role is Role.LATENT:
             message = f"the transformed latent variable '{equation.title}' cannot be run yet"
+            yield _problem(message, equation.span)
+        elif variable.incomplete and equation.outcome in lagged_names(model):
+            message = f"the incomplete outcome '{equation.title}' cannot be run yet with lags of it"
             yield _problem(message, equation.span)
         elif variable.incomplete and any(equation.outcome in block.members for block in model.covariances):
             message = (
