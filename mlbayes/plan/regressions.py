@@ -242,7 +242,9 @@ class Regressions:
         if transformation is None:
             left, root = self._working(number, equation)
         else:
-            left, root = self._transformed(number, equation, transformation), None
+            left = self._transformed(number, equation, transformation)
+            fixed = transformation.power is None
+            root = self._working(number, equation)[1] if fixed else None  # sampling weights
         regression = OutcomeRegression(
             number,
             planned,

@@ -57,10 +57,12 @@ RUNS = [
     THREE + "FCS: y x w v;",
     "SIMULATE: n = 160; n: y = normal(z, 1); z = normal(0, 1); MODEL: y ~ z;",
     TWO + "MODEL: yjt(y) ~ z | z; ln(x + 90) ~ z; m ~ y x;",
+    "WEIGHT: o; MODEL: ln(y + 90) ~ z;",
 ]
 REFUSED = [
     "LATENT: f; MODEL: f -> y z m; yjt(f) ~ x;",
     "MODEL: yjt(x) ~ z; y ~ z; y ~~ x;",
+    "WEIGHT: o; MODEL: yjt(y) ~ z;",
     "MODEL: (y^2) ~ z;",
     "MODEL: (y + exp(y)) ~ z;",
     "MODEL: yjt(exp(y)) ~ z;",
