@@ -123,6 +123,4 @@ FUNCTIONS: dict[str, Function] = {
     "max": Function(_max, 1, None),
     "mean": Function(_mean, 1, None),
     "sum": Function(_sum, 1, None),
-    "yjt": Function(yeo_johnson, 2, 2),
-    "iyjt": Function(inverse_yeo_johnson, 2, 2),
 }

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mlbayes.data.functions import FUNCTIONS, OPERATORS
+from mlbayes.data.functions import FUNCTIONS, OPERATORS, inverse_yeo_johnson, yeo_johnson
 from mlbayes.plan import plan as p
 from mlbayes.plan.builder import PlanBuilder
 from mlbayes.plan.polynomial import Atom, Polynomial
@@ -44,7 +44,8 @@ class Function:
         with np.errstate(all="ignore"):
             if self.operator in ("min", "max"):  # of any number of arguments
                 return np.asarray(FUNCTIONS[self.operator].compute(*np.broadcast_arrays(*values)))
-            compute = OPERATORS.get(self.operator) or FUNCTIONS[self.operator].compute
+            known = {**OPERATORS, "yjt": yeo_johnson, "iyjt": inverse_yeo_johnson}
+            compute = known.get(self.operator) or FUNCTIONS[self.operator].compute
             return np.asarray(compute(*values), dtype=np.float64)
 
     def instruct(self, builder: PlanBuilder, target: int, n: int, arguments: list[int]) -> None:
@@ -61,5 +62,5 @@ class Function:
 
 
 def is_runnable(operator: str) -> bool:
-    """Can an operator or function be taken of parameters."""
-    return operator in SINGLE or operator in FOLDED or operator == "abs"
+    """Can an operator or function be taken of parameters in MODEL; the Yeo-Johnson ones are forms of outcomes."""
+    return (operator in SINGLE or operator in FOLDED or operator == "abs") and operator not in ("yjt", "iyjt")

@@ -67,6 +67,7 @@ REFUSED = [
     "MODEL: (y + exp(y)) ~ z;",
     "MODEL: yjt(exp(y)) ~ z;",
     "MODEL: phi(y) ~ z;",
+    "MODEL: y ~ z@l1 (yjt(l1*z));",
     "MODEL: (y*0) ~ z;",
     "NOMINAL: g; MODEL: g ~ z@l1;",
     "NOMINAL: g; CENTER: grandmean = x; MODEL: g ~ x;",
