@@ -58,6 +58,7 @@ RUNS = [
     "SIMULATE: n = 160; n: y = normal(z, 1); z = normal(0, 1); MODEL: y ~ z;",
     TWO + "MODEL: yjt(y) ~ z | z; ln(x + 90) ~ z; m ~ y x;",
     "WEIGHT: o; MODEL: ln(y + 90) ~ z;",
+    "MODEL: y ~ x z; x.missing ~ x z;",
 ]
 REFUSED = [
     "LATENT: f; MODEL: f -> y z m; yjt(f) ~ x;",
@@ -67,6 +68,7 @@ REFUSED = [
     "MODEL: (y + exp(y)) ~ z;",
     "MODEL: yjt(exp(y)) ~ z;",
     "MODEL: phi(y) ~ z;",
+    "MODEL: y ~ z x.missing;",
     "MODEL: y ~ z@l1 (yjt(l1*z));",
     "MODEL: (y*0) ~ z;",
     "NOMINAL: g; MODEL: g ~ z@l1;",

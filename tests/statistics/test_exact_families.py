@@ -32,8 +32,6 @@ from rates import critical
 from scipy import integrate, stats
 from toys import Columns, generator
 
-from mlbayes.problems import ProblemError, ProblemKind
-
 CATEGORICAL = 5.0  # prior variance of the coefficients of categorical outcomes
 DISPERSION = log_normal(10.0)  # prior of the dispersion of counts
 BOUND = critical(39)  # Monte Carlo errors by batch means have 39 degrees of freedom
@@ -184,9 +182,6 @@ CASES = {
 }
 
 
-WAITING = {"Yeo-Johnson"}  # skipped as long as they are refused as what cannot be run yet
-
-
 def agree(draws: dict[str, np.ndarray], exact: Posterior, precision: float) -> None:
     """Means and mean squared deviations agree within Monte Carlo error.
 
@@ -212,12 +207,7 @@ def agree(draws: dict[str, np.ndarray], exact: Posterior, precision: float) -> N
 
 def compare(name: str, burn: int, draws: int, points: int, precision: float) -> None:
     case = CASES[name]()
-    try:
-        found = fit(case.script, case.columns, burn, draws)
-    except ProblemError as error:
-        if name in WAITING and all(problem.kind is ProblemKind.UNSUPPORTED for problem in error.problems):
-            pytest.skip(str(error))
-        raise
+    found = fit(case.script, case.columns, burn, draws)
     exact = case.exact(points)
     assert exact.effective > 0.5 * points
     agree(drawn(found), exact, precision)
