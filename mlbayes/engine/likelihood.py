@@ -59,12 +59,13 @@ def marginal_likelihood(state: State) -> Vector:
         level = state.planned.regressions.outcomes[c.members[0]].equation.level
         total += sums(_correlated(state, c), hierarchy.ancestors(level, hierarchy.levels), total.size)
     for r in state.planned.regressions.outcomes:
+        parents = hierarchy.ancestors(r.equation.level, hierarchy.levels)
+        if not r.continuous:  # these have no random effects where this is used
+            if r is state.sources[r.planned.source][0] and not r.covariance:
+                total += sums(state.log_likelihood(r.planned.source), parents, total.size)
+            continue
         if r.transformation is not None:
-            total += sums(
-                np.asarray(state.log_slope(r)),
-                hierarchy.ancestors(r.equation.level, hierarchy.levels),
-                total.size,
-            )
+            total += sums(np.asarray(state.log_slope(r)), parents, total.size)
         if not r.covariance:
             total += _marginal(state, r)
     return total

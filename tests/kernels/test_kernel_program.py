@@ -52,7 +52,21 @@ CASES = {
     "OP_NORMAL_CDF": lambda t, a, b, s: stats.norm.cdf(a),
 }
 POWERS = ("OP_YEO_JOHNSON", "OP_INVERSE_YEO_JOHNSON")  # with limits at 0 and 2
-OTHERS = {"OP_GATHER", "OP_SCATTER", "OP_SUM"}
+OTHERS = {"OP_GATHER", "OP_SCATTER", "OP_SUM", "OP_CHOICE"}
+
+
+def test_log_probability_of_a_choice():
+    """Multinomial logit with the first category as the reference; 0 for units that are left out."""
+    logits = np.random.default_rng(1).normal(size=(2, 6))
+    places = np.array([0.0, 1.0, 2.0, -1.0, 1.0, 0.0])
+    builder = PlanBuilder()
+    target, code, first = builder.zeros(6), builder.vector(places), builder.vector(logits.ravel())
+    builder.instruct(p.OP_CHOICE, target, 6, code, first, 3)
+    plan, store = builder.finish()
+    run_program(plan, store, 0, 1)
+    scores = np.vstack([np.zeros(6), logits])
+    expected = scores[np.maximum(places, 0).astype(int), np.arange(6)] - np.log(np.exp(scores).sum(axis=0))
+    np.testing.assert_allclose(store[target : target + 6], np.where(places < 0, 0.0, expected), rtol=1e-13)
 
 
 def test_every_instruction_is_tested():
