@@ -383,6 +383,21 @@ def fcs_questionnaire(rng: np.random.Generator) -> Columns:
     return {f"q{k + 1}": answers[:, k] for k in range(items)} | {"wellbeing": wellbeing}
 
 
+def location_scale(rng: np.random.Generator) -> Columns:
+    """120 people, 14 days each: mood of each person with a level and a variability of its own."""
+    people, days = 120, 14
+    person = np.repeat(np.arange(people), days)
+    age = rng.integers(20, 70, people).astype(float)
+    effects = effects_of(rng, 0.8, -0.2, 0.3, people)
+    level = 6.0 + 0.02 * (age - 45.0) + effects[:, 0]
+    log_variance = 0.2 - 0.02 * (age - 45.0) + effects[:, 1]
+    stress = rng.normal(0.0, 1.0, len(person))
+    spread = np.exp(0.5 * (log_variance[person] + 0.3 * stress))
+    mood = level[person] - 0.5 * stress + spread * rng.standard_normal(len(person))
+    knock_out(rng, mood, 0.08)
+    return {"person": person + 1.0, "mood": mood, "stress": stress, "age45": (age - 45.0)[person]}
+
+
 # ------------------------------------------------------------------ files
 Maker = Callable[[np.random.Generator], Columns]
 EXAMPLES: tuple[Maker, ...] = (
@@ -402,6 +417,7 @@ EXAMPLES: tuple[Maker, ...] = (
     latent_interaction,
     two_level_factor,
     fcs_questionnaire,
+    location_scale,
 )
 
 

@@ -11,8 +11,8 @@ Array = np.ndarray
 
 
 # ------------------------------------------------------------------ densities
-def log_normal(x: Array, mean: Array | float, variance: float) -> float:
-    """Log density of independent normals with one variance."""
+def log_normal(x: Array, mean: Array | float, variance: Array | float) -> float:
+    """Log density of independent normals, with one variance or one for each."""
     return float(stats.norm.logpdf(x, mean, np.sqrt(variance)).sum())
 
 
@@ -190,7 +190,8 @@ class Values:
     `working`: per (equation, category) of a categorical or count outcome its response and the precision of each
     unit.  Several logits of a nominal outcome count with their probabilities, but for those in `forms`, one for each
     outcome at the most, which count with their working response.
-    `lags`: (name, occasions).  `active`: per equation which units count.  `raw`: equations whose predictors
+    `lags`: (name, occasions).  `cluster_variances`: per equation a residual variance of each
+    cluster.  `active`: per equation which units count.  `raw`: equations whose predictors
     are not centred at grand means.
     """
 
@@ -209,6 +210,7 @@ class Values:
         self.working: dict = {}
         self.lags: dict = {}
         self.forms: set = set()
+        self.cluster_variances: dict = {}
         self.raw: set = set()
 
     # -------------------------------------------------------------- expressions
@@ -321,9 +323,12 @@ class Values:
                 response, precision = self.working[k, form]
                 total -= 0.5 * float(np.sum((precision * (response - self.fitted(k, form)) ** 2)[on]))
                 continue
-            variance = self.coefficient(equation.residual)
+            if equation.distribution.name == "LOG_VARIANCE":
+                continue
             left = self.left(k, self.data[equation.outcome])
-            total += log_normal(left[on], self.fitted(k)[on], variance) + self.log_slope(k)[on].sum()
+            total += (
+                log_normal(left[on], self.fitted(k)[on], self.variance(k)[on]) + self.log_slope(k)[on].sum()
+            )
         return total
 
     def left(self, k: int, values: Array) -> Array:
@@ -341,6 +346,16 @@ class Values:
         y = self.data[self.model.equations[k].outcome]
         step = 1e-5
         return np.log(np.abs(self.left(k, y + step) - self.left(k, y - step)) / (2.0 * step))
+
+    def variance(self, k: int) -> Array:
+        """Residual variance of every unit of an equation."""
+        equation = self.model.equations[k]
+        if k in self.cluster_variances:
+            return self.spread(self.cluster_variances[k], equation.level, 2)
+        for v, other in enumerate(self.model.equations):
+            if other.distribution.name == "LOG_VARIANCE" and other.outcome == equation.outcome:
+                return np.exp(self.fitted(v))
+        return np.full(self.active[k].size, self.coefficient(equation.residual))
 
     def log_effects(self) -> float:
         """Random effects given their covariance matrices."""

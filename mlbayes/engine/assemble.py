@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mlbayes.model.model import At, ModeratorSpec
 from mlbayes.plan.choose import PlannedModel
 from mlbayes.plan.plan import QUANTILE_SHARES
-from mlbayes.plan.record import SHARES, EquationLayout, PredictorLayout, is_centred
+from mlbayes.plan.record import QUARTILES, SHARES, EquationLayout, PredictorLayout, is_centred
 from mlbayes.plan.regressions import OutcomeRegression, PredictorRegression
 from mlbayes.results.draws import EquationDraws, ModeratorDraws, PartDraws, PredictorDraws, RandomDraws
 
@@ -31,6 +31,7 @@ def equation_draws(records: Array, r: OutcomeRegression, place: EquationLayout) 
         sd=records[:, :, place.sd : place.sd + k],
         explained=records[:, :, place.explained],
         random=tuple(random),
+        centre=records[:, :, place.population] if place.population >= 0 else None,
     )
 
 
@@ -83,6 +84,19 @@ def power_draws(planned: PlannedModel, records: Array) -> dict[str, Array]:
         for r in planned.regressions.outcomes
         if r.transformation is not None and r.transformation.power is not None
     }
+
+
+def spread_draws(planned: PlannedModel, records: Array) -> dict[str, Array]:
+    """Quartiles of residual variances that differ between units, and heterogeneity indices, by names of their rows."""
+    found: dict[str, Array] = {}
+    for r, place in zip(planned.regressions.outcomes, planned.layout.equations, strict=True):
+        title = r.equation.title
+        if place.population >= 0:
+            found[f"{title}: Heterogeneity Index"] = records[:, :, place.population + 1]
+        if place.spread >= 0:
+            for k, share in enumerate(QUARTILES):
+                found[f"{title}: Q{round(100 * share)}% Residual Var."] = records[:, :, place.spread + k]
+    return found
 
 
 def predictor_draws(

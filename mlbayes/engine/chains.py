@@ -18,6 +18,7 @@ from mlbayes.engine.assemble import (
     parameter_draws,
     power_draws,
     predictor_draws,
+    spread_draws,
     threshold_draws,
     whole_equations,
 )
@@ -27,12 +28,15 @@ from mlbayes.engine.state import State
 from mlbayes.engine.sweep import run_sweeps
 from mlbayes.engine.work import make_work
 from mlbayes.model.model import Settings
+from mlbayes.plan import plan as p
 from mlbayes.plan.choose import PlannedModel
+from mlbayes.plan.regressions import OutcomeRegression
 from mlbayes.plan.starts import start_state
 from mlbayes.problems import Problem, ProblemError, ProblemKind
 from mlbayes.results.draws import AcceptanceDraws, Draws, Snapshot
 
 STRETCH = 0.15  # seconds between looks at the interrupt flag from Python
+RUNAWAY = 50.0  # log variances beyond this, of either sign, are a run gone wrong
 REFRESH = 0.1  # seconds between reports of progress
 RHAT_EVERY = 1.0  # seconds between the R-hats shown while running
 
@@ -93,6 +97,7 @@ class Chain:
         self.done += finished
         if failed >= 0:
             raise Failure(self.number, self.done, failed)
+        _check_runaway(self.planned, self.number, self.done, out[:finished])
         seconds = (time.perf_counter() - started) / max(finished, 1)
         self.length = max(1, min(2 * self.length, int(STRETCH / max(seconds, 1e-7))))
         if self.done in self.looks:
@@ -267,7 +272,8 @@ def gather(planned: PlannedModel, chains: list[Chain]) -> Draws:
         predictors=tuple(predictors),
         parameters=parameter_draws(planned, records, equations, correlation_draws(planned, records))
         | threshold_draws(planned, records)
-        | power_draws(planned, records),
+        | power_draws(planned, records)
+        | spread_draws(planned, records),
         monitors=collect(monitors),
         moderators=moderators,
         acceptance=_acceptances(planned, chains),
@@ -276,6 +282,30 @@ def gather(planned: PlannedModel, chains: list[Chain]) -> Draws:
         snapshot_mean=mean,
         snapshot_variance=variance,
     )
+
+
+def _check_runaway(planned: PlannedModel, chain: int, done: int, records: NDArray[np.float64]) -> None:
+    """Stop a chain whose modelled residual variances leave every scale.  Raises ProblemError (kind NUMERICAL)."""
+    for r, place in zip(planned.regressions.outcomes, planned.layout.equations, strict=True):
+        if place.spread < 0:
+            continue
+        ends = records[:, [place.spread, place.spread + p.QUANTILE_SHARES - 1]]
+        with np.errstate(divide="ignore"):
+            far = (np.abs(np.log(ends)) > RUNAWAY).any()
+        if far:
+            raise ProblemError([_runaway(planned, r, chain, done)])
+
+
+def _runaway(planned: PlannedModel, r: OutcomeRegression, chain: int, done: int) -> Problem:
+    """The problem of a log variance that has no posterior, with what it depends on."""
+    equations = [v for v in planned.regressions.log_variances if v.equation.outcome == r.equation.outcome]
+    names = [term.label for v in equations for term in v.equation.terms]
+    message = f"the log of the residual variance of '{r.equation.title}' has run away beyond {RUNAWAY:g}"
+    message += f" (chain {chain + 1}, by iteration {done})"
+    if names:
+        message += f"; it depends on {', '.join(names)}"
+    hint = "flat priors may be improper here: give the coefficients of var() a prior, label ~ normal(0, 5)"
+    return Problem(message, (equations[0] if equations else r).equation.span, hint, ProblemKind.NUMERICAL)
 
 
 def _acceptances(planned: PlannedModel, chains: list[Chain]) -> tuple[AcceptanceDraws, ...]:

@@ -27,10 +27,10 @@ def conditional_likelihood(state: State) -> Vector:
         total += sums(_correlated(state, c), hierarchy.ancestors(level, top), total.size)
     for source, parts in enumerate(state.sources):
         r = parts[0]
-        if not r.continuous and not r.covariance:
+        if not r.continuous and not r.covariance and not r.of_variance:
             values = state.log_likelihood(source)
             total += np.bincount(hierarchy.ancestors(r.equation.level, top), values, total.size)
-    for k, r in enumerate(state.planned.regressions.outcomes):
+    for r in state.planned.regressions.locations:
         if not r.continuous:
             continue
         parents = hierarchy.ancestors(r.equation.level, top)
@@ -39,7 +39,7 @@ def conditional_likelihood(state: State) -> Vector:
         if r.covariance:
             continue
         variance = state.variance(r)
-        values = -0.5 * (LOG_2PI + np.log(variance) + state.residual(k) ** 2 / variance)
+        values = -0.5 * (LOG_2PI + np.log(variance) + state.residual(r.number) ** 2 / variance)
         total += np.bincount(parents, values, total.size)
     return total
 
@@ -58,7 +58,7 @@ def marginal_likelihood(state: State) -> Vector:
     for c in state.planned.regressions.covariances:
         level = state.planned.regressions.outcomes[c.members[0]].equation.level
         total += sums(_correlated(state, c), hierarchy.ancestors(level, hierarchy.levels), total.size)
-    for r in state.planned.regressions.outcomes:
+    for r in state.planned.regressions.locations:
         parents = hierarchy.ancestors(r.equation.level, hierarchy.levels)
         if not r.continuous:  # these have no random effects where this is used
             if r is state.sources[r.planned.source][0] and not r.covariance:
@@ -80,14 +80,14 @@ def _marginal(state: State, r: OutcomeRegression) -> Vector:
     """Log likelihood of the units of one equation."""
     hierarchy = state.model.hierarchy
     level, top = r.equation.level, hierarchy.levels
-    precision = float(state.store[r.precision])
+    variance = state.variance(r)
     fixed = Polynomial.of(r.left)
     for coefficient, term in zip(r.coefficients, r.terms, strict=True):
         fixed = fixed - coefficient * term
     groups = sorted(zip(r.equation.random, r.factors, strict=True), key=lambda pair: pair[0].level)
     columns = [state.evaluate(r.terms[t], level) for group, _ in groups for t in reversed(group.terms)]
     columns.append(state.evaluate(fixed, level))
-    rows = np.sqrt(precision) * np.stack(columns)
+    rows = np.stack(columns) / np.sqrt(variance)
     base = groups[0][0].level if groups else top
     parents = hierarchy.ancestors(level, base)
     size = hierarchy.units[base - 1]
@@ -96,8 +96,7 @@ def _marginal(state: State, r: OutcomeRegression) -> Vector:
     for i in range(width):
         for j in range(i + 1):
             cross[:, i, j] = cross[:, j, i] = np.bincount(parents, rows[i] * rows[j], size)
-    counts = np.bincount(parents, minlength=size)
-    total = -0.5 * counts * (LOG_2PI - np.log(precision))
+    total = sums(-0.5 * (LOG_2PI + np.log(variance)), parents, size)
     for group, factor in groups:
         if group.level > base:
             cross, total = _add_up(

@@ -125,7 +125,8 @@ class Monitor:
         self.correlations: dict[tuple[int, str, str], list[float]] = {}
         keywords = {keyword for keyword, _ in self.model.settings.saves}
         self.sums = SnapshotSums() if keywords & {"avgimp", "varimp"} else None
-        self.pairs = list(itertools.combinations(range(len(planned.regressions.outcomes)), 2))
+        numbers = [r.number for r in planned.regressions.locations]
+        self.pairs = list(itertools.combinations(numbers, 2))
 
     def observe(self, state: State) -> None:
         """Take in the state of a kept draw."""
@@ -147,7 +148,8 @@ class Monitor:
     def _correlate(self, state: State) -> None:
         """Correlations among residuals of outcomes of the same level, and among their random intercepts."""
         outcomes = self.planned.regressions.outcomes
-        residuals = [state.residual(k) for k in range(len(outcomes))] if self.pairs else []
+        numbers = {k for pair in self.pairs for k in pair}
+        residuals = {k: state.residual(k) for k in numbers}
         names = [outcome_name(r) for r in outcomes]
         for a, b in self.pairs:
             first, second = outcomes[a].equation, outcomes[b].equation

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
@@ -69,13 +71,15 @@ class State:
         """Linear predictor with random effects, shape (units of the outcome's level,)."""
         return self.evaluate(r.predictor(True), r.equation.level)
 
-    def variance(self, r: OutcomeRegression) -> float:
-        """Residual variance of an equation."""
-        if not r.covariance:
-            return float(1.0 / self.store[r.precision])
-        c = next(c for c in self.planned.regressions.covariances if c.name == r.covariance)
-        i = c.members.index(r.number)
-        return float(np.diag(self.residual_covariance(c))[i])
+    def variance(self, r: OutcomeRegression) -> Vector:
+        """Residual variance of each unit of an equation of a normal outcome."""
+        if r.covariance:
+            c = next(c for c in self.planned.regressions.covariances if c.name == r.covariance)
+            variance = np.diag(self.residual_covariance(c))[c.members.index(r.number)]
+        else:
+            variance = 1.0 / self.store[r.precision]
+        root = np.ones(1) if r.root is None else self.spread(r.root, r.equation.level)
+        return np.broadcast_to(variance / np.square(root), (self.planned.symbols.units(r.equation.level),))
 
     def residual_covariance(self, c: ResidualCovariance) -> Vector:
         """A residual covariance matrix of several equations."""
@@ -94,15 +98,15 @@ class State:
         cells = np.flatnonzero(~r.active)
         if r.transformation is not None:
             self._lefts[r.left] = self.vector(r.left).copy()
-        if not cells.size:
+        if not cells.size or r.of_variance:
             return
         fitted = self.fitted[r.number][cells]
         if r.transformation is not None:
-            drawn = draw_within(fitted, np.sqrt(self.variance(r)), r.transformation.range, rng)
+            drawn = draw_within(fitted, np.sqrt(self.variance(r)[cells]), r.transformation.range, rng)
             self._lefts[r.left][cells] = drawn
             self.vector(r.outcome)[cells] = r.transformation.inverse(drawn, self.power(r))
         elif r.normal:
-            noise = np.sqrt(self.variance(r)) * rng.standard_normal(cells.size)
+            noise = np.sqrt(self.variance(r)[cells]) * rng.standard_normal(cells.size)
             self.vector(r.outcome)[cells] = fitted + noise
         elif r.dispersion >= 0:
             self.vector(r.outcome)[cells] = draw_counts(fitted, self.dispersion(r), rng)
@@ -196,17 +200,17 @@ class State:
         if "savelatent" in options:
             added |= self._latents() | self._random_effects() | self._responses() | self._means()
         if "saveresidual" in options:
-            added |= self._by_equation("residual", [self.residual(k) for k in range(len(self.fitted))])
+            added |= self._by_equation("residual", self.residual)
         if "savepredicted" in options:
-            added |= self._by_equation("predicted", self.fitted) | self._probabilities()
+            added |= self._by_equation("predicted", self.fitted.__getitem__) | self._probabilities()
         return Snapshot(values, added)
 
-    def _by_equation(self, suffix: str, columns: list[Vector]) -> dict[str, Vector]:
-        """A column for each equation, named after its outcome (and category)."""
+    def _by_equation(self, suffix: str, column: Callable[[int], Vector]) -> dict[str, Vector]:
+        """A column for each equation of an outcome by its number, named after the outcome (and category)."""
         added = {}
-        for r, column in zip(self.planned.regressions.outcomes, columns, strict=True):
+        for r in self.planned.regressions.locations:
             rows = self.model.hierarchy.ancestors(1, r.equation.level)
-            added[f"{outcome_name(r)}.{suffix}"] = column[rows]
+            added[f"{outcome_name(r)}.{suffix}"] = column(r.number)[rows]
         return added
 
     def _probabilities(self) -> dict[str, Vector]:
@@ -241,7 +245,8 @@ class State:
                 for t, effect in zip(group.terms, self.effects(r, group.level, group.terms), strict=True):
                     label = r.equation.terms[t].label
                     slope = "" if label == "Intercept" else f"${label}"
-                    added[f"{outcome_name(r)}{slope}[{cluster}]"] = effect[rows]
+                    name = r.equation.title if r.of_variance else outcome_name(r)
+                    added[f"{name}{slope}[{cluster}]"] = effect[rows]
         return added
 
     def _responses(self) -> dict[str, Vector]:

@@ -9,9 +9,11 @@ from mlbayes.engine.elimination import eliminate
 from mlbayes.engine.jit import dispatch, kernel
 from mlbayes.engine.program import run_fills, run_products, run_program
 from mlbayes.engine.steps.cells import draw_cells
+from mlbayes.engine.steps.cluster_variances import draw_cluster_variances
 from mlbayes.engine.steps.collapsed import draw_collapsed
 from mlbayes.engine.steps.covariances import draw_conjugate, draw_interweaving, report_covariance
 from mlbayes.engine.steps.explain import explain, moments, quantiles
+from mlbayes.engine.steps.modulators import draw_modulators
 from mlbayes.engine.steps.newton import draw_newton
 from mlbayes.engine.steps.nominal import draw_nominal
 from mlbayes.engine.steps.parameters import draw_parameter
@@ -24,6 +26,7 @@ from mlbayes.engine.steps.variances import draw_variance
 from mlbayes.engine.substitution import draw_down, draw_top
 from mlbayes.plan.plan import (
     STEP_CELLS,
+    STEP_CLUSTER_VARIANCES,
     STEP_COLLAPSED,
     STEP_CONJUGATE,
     STEP_COVARIANCE,
@@ -31,6 +34,7 @@ from mlbayes.plan.plan import (
     STEP_EXPLAIN,
     STEP_FILLS,
     STEP_INTERWEAVE,
+    STEP_MODULATOR,
     STEP_MOMENTS,
     STEP_NEWTON,
     STEP_NOMINAL,
@@ -107,6 +111,10 @@ def run_step(
         return draw_series(plan, store, a, rng, work)
     elif code == STEP_NOMINAL:
         draw_nominal(plan, store, a, iteration, burn, rng)
+    elif code == STEP_MODULATOR:
+        draw_modulators(plan, store, a, iteration, burn, rng, work)
+    elif code == STEP_CLUSTER_VARIANCES:
+        draw_cluster_variances(plan, store, a, rng)
     return True
 
 

@@ -5,6 +5,7 @@ Fixed and constrained parameters do not count, equal labels count once.
 
 from __future__ import annotations
 
+from mlbayes.model.heterogeneity import varies_between_clusters
 from mlbayes.model.model import (
     Distribution,
     Equation,
@@ -12,7 +13,6 @@ from mlbayes.model.model import (
     Model,
     ParameterReference,
     PredictorModel,
-    Role,
 )
 
 
@@ -61,12 +61,7 @@ def _thresholds(model: Model, equation: Equation) -> int:
 
 def _heterogeneous(model: Model, equation: Equation) -> int:
     """With hev every cluster has a residual variance, in place of a common one."""
-    hev = "hev" in model.settings.options and model.hierarchy.levels > 1
-    manifest = model.variables[equation.outcome].role is not Role.LATENT
-    if not (hev and manifest and equation.level == 1 and equation.residual):
-        return 0
-    fixed = model.parameters[equation.residual].fixed is not None
-    return 0 if fixed else model.hierarchy.units[1] - 1
+    return model.hierarchy.units[1] - 1 if varies_between_clusters(model, equation) else 0
 
 
 def _predictor_model(model: Model, predictor: PredictorModel) -> int:

@@ -17,7 +17,12 @@ from mlbayes.model.model import (
     RandomEffects,
     references,
 )
-from mlbayes.model.parameters import CATEGORICAL_PRIOR, LAMBDA_PRIOR, ParameterTable
+from mlbayes.model.parameters import (
+    CATEGORICAL_PRIOR,
+    LAMBDA_PRIOR,
+    LATENT_VARIANCE_PRIOR,
+    ParameterTable,
+)
 from mlbayes.model.random_effects import Wanted, build_random, wanted_effects
 from mlbayes.model.resolve import Resolved, Resolver
 from mlbayes.model.statements import ZERO, Drafts
@@ -51,6 +56,11 @@ def _equation(draft: Draft, resolver: Resolver, table: ParameterTable, modelled:
         terms += part
         random += build_random(
             draft, wanted, positions, table, f".{category}" if category is not None else ""
+        )
+    if draft.variance and draft.latent and any(table.parameters[t.coefficient].fixed is None for t in terms):
+        resolver.notes.warn(
+            f"The coefficients of {draft.title} have the prior normal(0, {LATENT_VARIANCE_PRIOR.arguments[1]:g}): with "
+            "a flat one the posterior would not exist, since no data rule out a latent variable without variance."
         )
     if draft.distribution is Distribution.YEO_JOHNSON:
         table.register(f"{draft.title} lambda", None, ParameterKind.COEFFICIENT, LAMBDA_PRIOR)
@@ -86,6 +96,8 @@ def _terms(draft: Draft, wanted: Wanted, table: ParameterTable, category: int | 
     """The terms of one linear predictor, the intercept first; hidden ones carry random effects only."""
     title = draft.outcome.name + f".{category}" if category is not None else draft.title
     prior = CATEGORICAL_PRIOR if draft.distribution in CATEGORICAL else Prior()
+    if draft.variance and draft.latent:
+        prior = LATENT_VARIANCE_PRIOR
     kind = ParameterKind.COEFFICIENT
 
     def term(source: DraftTerm, tag: Tag | None, hidden: bool = False) -> EquationTerm:

@@ -23,6 +23,9 @@ from mlbayes.problems import nearest
 from mlbayes.source import Span
 
 CATEGORICAL_PRIOR = Prior(Family.NORMAL, (0.0, 5.0))
+LATENT_VARIANCE_PRIOR = Prior(
+    Family.NORMAL, (0.0, 5.0)
+)  # of coefficients of a latent variable's log variance
 LAMBDA_PRIOR = Prior(Family.TRUNCATED, (0.0, 2.0))
 FAMILIES = {
     "normal": Family.NORMAL,

@@ -26,6 +26,7 @@ KEEP_ROWS = {
     p.STEP_WISHART,
     p.STEP_SEPARATE,
     p.STEP_NEWTON,
+    p.STEP_MODULATOR,
     p.STEP_CELLS,  # its own copy, which the program puts back
 }
 
@@ -186,6 +187,9 @@ class PlanBuilder:
             "scale_items": p.ITEM_FIELDS,
             "series": p.SERIES_FIELDS,
             "series_equations": p.SERIES_EQUATION_FIELDS,
+            "modulators": p.MODULATOR_FIELDS,
+            "modulated": p.MODULATED_FIELDS,
+            "cluster_variances": p.CLUSTER_FIELDS,
             "cells": p.CELL_FIELDS,
             "cell_equations": p.CELL_EQUATION_FIELDS,
             "parameters": p.PARAMETER_FIELDS,

@@ -38,7 +38,11 @@ class Theta:
 
 @dataclass
 class Choice:
-    """State of the planner while it goes through its rules."""
+    """State of the planner while it goes through its rules.
+
+    `modulators`: unknowns on which a log variance depends, which no block can draw; `drawn`: those of them
+    that have an equation and a step already.
+    """
 
     model: Model
     builder: PlanBuilder
@@ -50,6 +54,17 @@ class Choice:
     codes: dict[int, int] = field(
         default_factory=dict
     )  # by categorical equation: offset of its categories' places
+    modulators: set[Atom] = field(default_factory=set)
+    drawn: set[Atom] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.modulators = modulators(self.regressions, self.symbols)
+
+
+def modulators(regressions: Regressions, symbols: Symbols) -> set[Atom]:
+    """Unknowns, coefficients apart, that the equations of log variances have as predictors or random effects."""
+    found = {atom for r in regressions.log_variances for atom in r.predictor(False).atoms()}
+    return {atom for atom in found if symbols.is_dynamic(atom) and atom.kind not in ("parameter", "function")}
 
 
 def outcome_residuals(
@@ -64,7 +79,7 @@ def outcome_residuals(
     chosen, excluded = set(atoms), without or set()
     composites = {
         r.number: r.composite()
-        for r in choice.regressions.outcomes
+        for r in choice.regressions.locations
         if r.number not in excluded and not r.planned.of_several
     }
     wanted = {number for number, composite in composites.items() if composite.atoms() & chosen}

@@ -23,6 +23,7 @@ from mlbayes.plan.regressions import Regressions
 from mlbayes.plan.series_rule import plan_series
 from mlbayes.plan.supported import unsupported_constructs
 from mlbayes.plan.symbols import Symbols, placed
+from mlbayes.plan.variances import plan_cluster_variances, plan_log_variance
 from mlbayes.problems import ProblemError
 
 
@@ -73,6 +74,13 @@ def make_plan(model: Model) -> PlannedModel:
         builder.label = "the equation of " + ", ".join(r.equation.title for r in component)
         with placed(component[0].equation.span):
             plan_outcomes(choice, component)
+    for r in regressions.outcomes:
+        builder.label = f"the residual variances of {r.equation.outcome}"
+        with placed(r.equation.span):
+            if r.of_variance:
+                plan_log_variance(choice, r)
+            elif r.population >= 0:
+                plan_cluster_variances(choice, r)
     builder.label = "the record of a draw"
     layout = Recorder(model, symbols, regressions).write()
     plan, store = builder.finish()

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlbayes.plan.builder import UnitSet
-from mlbayes.plan.polynomial import Atom, Monomial, Polynomial
+from mlbayes.plan.polynomial import TOP, Atom, Monomial, Polynomial
 from mlbayes.plan.symbols import Symbols
 from mlbayes.plan.unknowns import Logits, Residual
 
@@ -23,9 +23,12 @@ def dependents(
 ) -> tuple[UnitSet, NDArray[np.float64]]:
     """Units of an equation that lie below cells (parents: the cells), and 1 for those whose residual counts."""
     assert cells.members is not None
-    place = np.full(symbols.units(cells.level), -1, dtype=np.int64)
-    place[cells.members] = np.arange(cells.units)
-    parents = place[symbols.model.hierarchy.ancestors(residual.level, cells.level)]
+    if cells.level == TOP:
+        parents = np.zeros(symbols.units(residual.level), dtype=np.int64)
+    else:
+        place = np.full(symbols.units(cells.level), -1, dtype=np.int64)
+        place[cells.members] = np.arange(cells.units)
+        parents = place[symbols.model.hierarchy.ancestors(residual.level, cells.level)]
     members = np.flatnonzero(parents >= 0)
     units = symbols.builder.unit_set(residual.level, members.size, cells, parents[members], members)
     return units, residual.active[members].astype(np.float64)

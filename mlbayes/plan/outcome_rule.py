@@ -27,6 +27,7 @@ from mlbayes.plan.choice import (
 )
 from mlbayes.plan.collapse import Collapsing, parameters_of, top_unknown
 from mlbayes.plan.evaluator import Evaluator
+from mlbayes.plan.newton import standardised
 from mlbayes.plan.nominal import plan_outcome_categories
 from mlbayes.plan.parameters import Companions, ParameterStep
 from mlbayes.plan.partition import Conflicts, Unit, partition
@@ -37,7 +38,7 @@ from mlbayes.plan.regressions import (
     ResidualCovariance,
     inverse_gamma_arguments,
 )
-from mlbayes.plan.responses import plan_category_response, plan_outcome_response, standardised
+from mlbayes.plan.responses import plan_category_response, plan_outcome_response
 from mlbayes.plan.scale_moves import scale_moves, write_scale_move
 from mlbayes.plan.symbols import unsupported
 from mlbayes.plan.unknowns import Coupling, EffectGroup, Residual, TopUnknown, Unknown
@@ -54,8 +55,8 @@ SEPARATE = {
 def components(regressions: Regressions) -> list[list[OutcomeRegression]]:
     """Equations that share a parameter, a latent variable or a residual covariance, in order of the model."""
     components: list[list[OutcomeRegression]] = []
-    marks = {r.number: _marks(regressions, r) for r in regressions.outcomes}
-    for regression in regressions.outcomes:
+    marks = {r.number: _marks(regressions, r) for r in regressions.locations}
+    for regression in regressions.locations:
         joined = [c for c in components if any(marks[regression.number] & marks[r.number] for r in c)]
         merged = [other for c in joined for other in c] + [regression]
         components = [c for c in components if c not in joined] + [merged]
@@ -100,12 +101,13 @@ class Component:
         self.own = {r.number: r.expanded() for r in self.regressions}
         drawn = self.choice.regressions.is_drawn
         values = [r.left for r in self.regressions if r.normal and drawn(r.equation.outcome)]
+        values = [a for a in values if a not in self.choice.modulators]
         self.latent = [a for a in values if model.variables[a.name].role is Role.LATENT]
         self.latent.sort(key=lambda a: not self._is_location(a))
         series = self.choice.symbols.lag_orders  # their missing values are drawn as series
         self.cells = [a for a in values if a not in self.latent and a.name not in series]
         self.transformed = [r for r in self.regressions if r.transformation and drawn(r.equation.outcome)]
-        self.groups = [g for r in self.regressions for g in _effect_groups(self.choice, r)]
+        self.groups = [g for r in self.regressions for g in effect_groups(self.choice, r)]
         symbols = self.choice.symbols
         self.parameters = list(dict.fromkeys(a for r in self.regressions for a in parameters_of(r)))
         within = symbols.parameters_in(
@@ -167,12 +169,12 @@ def plan_outcomes(choice: Choice, component: list[OutcomeRegression]) -> None:
         plan_transformed_cells(choice, r)
     for r in component:
         for k, group in enumerate(r.equation.random):
-            _set_fixed_factor(choice, r, k, group.variance)
+            set_fixed_factor(choice, r, k, group.variance)
     if parts.groups and cluster_weights(choice.model) is not None:
         for r in component:  # one only: mlbayes.plan.supported
             plan_weighted(choice, r, parts.groups)
             first = choice.builder.count("program")
-            _publish_terms(choice, r)
+            publish_terms(choice, r)
             choice.builder.step_program(first)
         return
     for r in component:
@@ -198,7 +200,7 @@ def plan_outcomes(choice: Choice, component: list[OutcomeRegression]) -> None:
         if not r.continuous:
             plan_outcome_response(choice, r, [g for g in parts.groups if g.atoms[0].name == str(r.number)])
             first = choice.builder.count("program")
-            _publish_terms(choice, r)
+            publish_terms(choice, r)
             choice.builder.step_program(first)
 
 
@@ -223,7 +225,7 @@ def _plan_parameter(choice: Choice, parts: Component, atom: Atom) -> None:
     step.with_residuals(residuals, couplings(matrices, [r.number for r in equations]))
     first = choice.builder.count("program")
     for r in entered:
-        _publish_terms(choice, r)
+        publish_terms(choice, r)
     choice.builder.step_program(first)
     choice.steps.append(
         PlannedStep(
@@ -345,7 +347,7 @@ class BlockPlan:
         first = builder.count("program")
         self.block.publish_values()
         for r in self.included:
-            _publish_terms(self.choice, r)
+            publish_terms(self.choice, r)
         builder.step_program(first)
 
     def _interweaves(self) -> bool:
@@ -359,7 +361,7 @@ class BlockPlan:
         rows = {}
         for precision in dict.fromkeys(r.precision for r in self.included if not r.covariance):
             sharing = [r for r in self.parts.regressions if r.precision == precision]
-            if sharing[0].equation.residual is None:
+            if sharing[0].equation.residual is None or sharing[0].heterogeneous:
                 continue
             parameter = self.choice.model.parameters[sharing[0].equation.residual]
             if parameter.fixed is None and all(r in self.included for r in sharing):
@@ -393,7 +395,7 @@ class BlockPlan:
         rows = dict(zip((g.atoms for g in self.groups), self.block.group_rows, strict=True))
         free = []
         for r in self.parts.regressions:
-            for group, made in zip(r.equation.random, _effect_groups(self.choice, r), strict=True):
+            for group, made in zip(r.equation.random, effect_groups(self.choice, r), strict=True):
                 name = group.variance
                 fixed = name is not None and self.choice.model.parameters[name].fixed is not None
                 if made.atoms in rows and not fixed:
@@ -441,7 +443,7 @@ class BlockPlan:
         )
 
 
-def _set_fixed_factor(choice: Choice, r: OutcomeRegression, k: int, name: str | None) -> None:
+def set_fixed_factor(choice: Choice, r: OutcomeRegression, k: int, name: str | None) -> None:
     """Give a random-effect variance that the user fixed its value."""
     value = choice.model.parameters[name].fixed if name is not None else None
     if value is not None:
@@ -450,7 +452,7 @@ def _set_fixed_factor(choice: Choice, r: OutcomeRegression, k: int, name: str | 
         choice.builder.step_program(first)
 
 
-def _publish_terms(choice: Choice, r: OutcomeRegression) -> None:
+def publish_terms(choice: Choice, r: OutcomeRegression) -> None:
     """Coefficients together with their random effects, for the steps of other blocks."""
     symbols, builder = choice.symbols, choice.builder
     for t in range(len(r.terms)):
@@ -470,7 +472,8 @@ def _group_atoms(r: OutcomeRegression, group: RandomEffects) -> list[Atom]:
     return [r.effect(group.level, t) for t in reversed(group.terms)]
 
 
-def _effect_groups(choice: Choice, r: OutcomeRegression) -> list[EffectGroup]:
+def effect_groups(choice: Choice, r: OutcomeRegression) -> list[EffectGroup]:
+    """The random effects of an equation, level by level."""
     phantom = "use_phantom" in choice.model.settings.options
     result = []
     for group, factor in zip(r.equation.random, r.factors, strict=True):

@@ -212,7 +212,9 @@ STEP_FIELDS = 8
     STEP_SCALE,  # scale of a latent variable: row of `scales`
     STEP_SERIES,  # missing values of a lagged variable: row of `series`
     STEP_NOMINAL,  # categories and responses of a nominal variable: row of `nominals`
-) = range(21)
+    STEP_MODULATOR,  # row of `modulators`
+    STEP_CLUSTER_VARIANCES,  # row of `cluster_variances`
+) = range(23)
 
 QUANTILE_SHARES = 3
 
@@ -260,7 +262,7 @@ NOMINAL_FIELDS = 12
 # ---- coefficients, thresholds and dispersions given the rest, with responses integrated out
 NEWTON_FAMILY = 0
 NEWTON_UNITS = 1
-NEWTON_CODE = 2  # store: as RESPONSE_CODE
+NEWTON_CODE = 2  # store: as RESPONSE_CODE; squares of residuals whose log variance is modelled
 NEWTON_OFFSET = 3  # store: linear predictor without the coefficients of this step
 NEWTON_SD = 4  # store: standard deviation of each unit's response, -1: 1
 NEWTON_COLUMNS = 5  # index: store offset of what each coefficient is multiplied with, for each unit
@@ -272,7 +274,7 @@ NEWTON_EXTRAS = 10  # free ones of these
 NEWTON_MEMORY = 11  # store: see mlbayes.engine.steps.newton
 NEWTON_GROUPS = 12  # index: number of Cholesky factors; of each: first coefficient, size, prior in the store
 NEWTON_FIELDS = 13
-NEWTON_PROBIT, NEWTON_LOGIT, NEWTON_COUNT = range(3)
+NEWTON_PROBIT, NEWTON_LOGIT, NEWTON_COUNT, NEWTON_VARIANCE = range(4)
 
 NEWTON_HEAD = 3  # accepted, tried, sweeps that the reference point averages
 
@@ -336,6 +338,32 @@ SERIES_EQUATION_OTHER_FACTORS = 3
 SERIES_EQUATION_PRECISION = 4
 SERIES_EQUATION_SAME = 5
 SERIES_EQUATION_FIELDS = 6
+
+# ---- unknowns on which a log variance depends: Gaussian given everything but the residuals of that variance
+MODULATOR_UNITS = 0
+MODULATOR_VALUES = 1  # store: current values
+MODULATOR_PRECISION = 2  # store: precision of each by all other equations
+MODULATOR_LINEAR = 3  # store: precision times mean
+MODULATOR_FIRST = 4  # rows of `modulated`
+MODULATOR_LAST = 5
+MODULATOR_MEMORY = 6  # store: accepted, tried
+MODULATOR_FIELDS = 7
+
+# ---- an equation whose residual a + b u has the log variance c + d u, with u the unknown of the row's unit
+MODULATED_SET = 0  # set of the rows; its parents are the unknowns
+MODULATED_CONSTANT = 1  # store: a
+MODULATED_LINEAR = 2  # store: b
+MODULATED_PRECISION = 3  # store: exp(-c), 0 on rows that do not count
+MODULATED_SLOPE = 4  # store: d, 0 on rows that do not count
+MODULATED_FIELDS = 5
+
+# ---- residual variances of clusters with an inverse gamma population
+CLUSTER_UNITS = 0
+CLUSTER_SQUARES = 1  # store: sum of squared residuals of each cluster
+CLUSTER_COUNTS = 2  # store: residuals of each cluster
+CLUSTER_ROOT = 3  # store: square root of the inverse of each cluster's variance
+CLUSTER_POPULATION = 4  # store: centre and heterogeneity index, then their logarithms
+CLUSTER_FIELDS = 5
 
 # ---- Metropolis steps on cells: a set of cells, the residuals they enter
 CELL_SET = 0  # set of the cells (parents unused)
@@ -428,6 +456,9 @@ class Plan(NamedTuple):
     scale_items: Integers
     series: Integers
     series_equations: Integers
+    modulators: Integers
+    modulated: Integers
+    cluster_variances: Integers
     cells: Integers
     cell_equations: Integers
     parameters: Integers

@@ -22,11 +22,12 @@ from mlbayes.plan.choice import (
     plan_cells,
     refuse_in_logits,
 )
+from mlbayes.plan.modulators import other_predictors, plan_predictor_modulators, predictor_residual
 from mlbayes.plan.nominal import plan_predictor_categories
 from mlbayes.plan.polynomial import TOP, Atom, Polynomial
 from mlbayes.plan.regressions import CATEGORICAL_PRIOR, PredictorRegression, response_precisions
 from mlbayes.plan.responses import plan_predictor_response
-from mlbayes.plan.symbols import Symbols, unsupported
+from mlbayes.plan.symbols import unsupported
 from mlbayes.plan.unknowns import Coupling, Residual, TopUnknown, Unknown
 
 RELIABLE = 0.85  # reliability of cluster means below which variances of predictors get a collapsed step
@@ -38,29 +39,31 @@ def plan_predictor(choice: Choice, name: str) -> None:
     variable = model.variables[name]
     parts = [part for part in choice.regressions.predictors if part.variable == name]
     categorical = variable.kind in (Kind.ORDINAL, Kind.NOMINAL)
+    plan_predictor_modulators(choice, name, parts)
     means = [part.response for part in parts if part.response.kind == "mean"]
     grands = [part.intercept for part in parts if part.intercept.kind == "grand"]
     refuse_in_logits(choice, [*means, *grands], f"centring or latent cluster means of '{name}'")
     moving = [*means, *grands]
     if not categorical and variable.incomplete and not _has_equation(choice, name):
         moving.append(symbols.value(name))
+    moving = [atom for atom in moving if atom not in choice.modulators]
     several = [a for a in moving if a.kind == "value" and outcome_logits(choice, [a])]
-    others = _other_predictors(choice, name)
+    others = other_predictors(choice, name)
     outcomes, _ = outcome_residuals(choice, moving)
-    own = [_predictor_residual(symbols, part, True) for part in parts]
+    own = [predictor_residual(symbols, part, True) for part in parts]
     tops = [_coefficient(slope, categorical) for part in parts for slope in part.slopes]
-    tops += [_coefficient(grand, categorical) for grand in grands]
+    tops += [_coefficient(grand, categorical) for grand in grands if grand in moving]
     fixed = not_affine([r.polynomial for r in (*own, *others, *outcomes)], moving, [top.atom for top in tops])
     stuck = [atom for atom in fixed if atom.kind != "value"]
     if stuck:
         raise unsupported(f"a power of the centred predictor '{name}' cannot be run yet")
     fixed = list(dict.fromkeys([*fixed, *several]))
-    unknowns = [Unknown(mean) for mean in means]
+    unknowns = [Unknown(mean) for mean in means if mean in moving]
     cells = symbols.value(name) in moving and symbols.value(name) not in fixed
     if cells:
         unknowns.insert(0, Unknown(symbols.value(name), variable.missing, cells=variable.level == 1))
     own_part = [*own, *_shrinkage(parts), *(r for r in others if involves(r, moving))]
-    drawn = [*grands, *(unknown.atom for unknown in unknowns)]
+    drawn = [*(grand for grand in grands if grand in moving), *(unknown.atom for unknown in unknowns)]
     outcomes, coupled = outcome_residuals(choice, drawn, first=len(own_part))
     if variable.kind is Kind.ORDINAL:
         plan_predictor_response(choice, parts[0], others)
@@ -123,14 +126,6 @@ def mean_reliability(model: Model, name: str) -> float:
     return max(0.0, 1.0 - within / between) if between > 0.0 else 0.0
 
 
-def _other_predictors(choice: Choice, name: str) -> list[Residual]:
-    """Models of other predictors, which count in a coherent joint model but not in the default one."""
-    if not choice.regressions.joint:
-        return []
-    others = [part for part in choice.regressions.predictors if part.variable != name]
-    return [_predictor_residual(choice.symbols, part, False) for part in others]
-
-
 def _shrinkage(parts: Sequence[PredictorRegression]) -> list[Residual]:
     """Slopes with a prior of the same variance as the residuals, as residuals of their own."""
     one = np.ones(1, dtype=np.bool_)
@@ -142,7 +137,7 @@ def _shrinkage(parts: Sequence[PredictorRegression]) -> list[Residual]:
 
 
 def _has_equation(choice: Choice, name: str) -> bool:
-    return any(r.equation.outcome == name for r in choice.regressions.outcomes)
+    return any(r.equation.outcome == name for r in choice.regressions.locations)
 
 
 def _coefficient(atom: Atom, categorical: bool) -> TopUnknown:
@@ -155,10 +150,3 @@ def _response_couplings(choice: Choice, parts: Sequence[PredictorRegression]) ->
     places = [place for place, part in enumerate(parts) if part.fixed]
     precision = choice.builder.scalar(response_precisions(len(places))[1])
     return [Coupling(a, b, precision) for a in places for b in places if b < a]
-
-
-def _predictor_residual(symbols: Symbols, part: PredictorRegression, squares: bool) -> Residual:
-    active = np.ones(part.units, dtype=np.bool_)
-    return Residual(
-        part.name, part.residual(), part.level, active, part.precision, squares and not part.fixed
-    )

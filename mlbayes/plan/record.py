@@ -18,14 +18,17 @@ from mlbayes.plan.regressions import OutcomeRegression, Regressions
 from mlbayes.plan.symbols import Symbols, unsupported
 
 SHARES = {At.QUANTILE: (0.84, 0.5, 0.16), At.QUARTILE: (0.75, 0.5, 0.25)}
+QUARTILES = (0.25, 0.5, 0.75)  # of residual variances that differ between units
 
 
 @dataclass(frozen=True)
 class EquationLayout:
     """Places of an equation's numbers in a record; `covariances` row by row, effects in reversed order of terms.
 
-    `variance`: residual variance, or the dispersion of a count; `cuts`: thresholds of an ordinal outcome from the
-    second on, `cut_count` of them.
+    `variance`: residual variance (its mean where it differs between units), or the dispersion of a count; `spread`:
+    quartiles of a residual variance that differs between units, -1 if it does not; `population`: centre and
+    heterogeneity index of the residual variances of clusters, -1 without such; `cuts`: thresholds of an ordinal
+    outcome from the second on, `cut_count` of them.
     """
 
     coefficients: int
@@ -36,6 +39,8 @@ class EquationLayout:
     parts: tuple[int, ...]
     cuts: int
     cut_count: int
+    spread: int
+    population: int
 
 
 @dataclass(frozen=True)
@@ -95,6 +100,8 @@ class Recorder:
         self._predictors()
         self.builder.step_program(first)
         for r, place in zip(self.regressions.outcomes, self.layout.equations, strict=True):
+            if r.heterogeneous:
+                self._spread(r, place)
             self._covariances(r, place)
             self._explain(r, place)
         self._moderators()
@@ -124,6 +131,8 @@ class Recorder:
                     tuple(sd + k + 1 + 2 * i for i in range(len(groups))),
                     self._take(cuts := self._cut_count(r.equation.outcome, r.cuts)),
                     cuts,
+                    self._take(p.QUANTILE_SHARES) if r.heterogeneous else -1,
+                    self._take(2) if r.population >= 0 else -1,
                 )
             )
         for parts in self.regressions.predictor_responses():
@@ -208,6 +217,25 @@ class Recorder:
                 diagonal = c.members.index(r.number) * (len(c.members) + 1)
                 source = self.start + matrix + diagonal
                 self.builder.instruct(p.OP_COPY, self.start + place.variance, 1, source)
+
+    def _spread(self, r: OutcomeRegression, place: EquationLayout) -> None:
+        """Mean and quartiles of a residual variance that differs between units."""
+        assert r.root is not None
+        builder, n = self.builder, self.symbols.units(r.root.level)
+        variances, moments = builder.zeros(n), builder.zeros(2)
+        root = self.symbols.offset(r.root)
+        first = builder.count("program")
+        builder.instruct(p.OP_MULTIPLY, variances, n, root, root)
+        builder.instruct(p.OP_RECIPROCAL, variances, n, variances)
+        builder.step_program(first)
+        shares = builder.vector(np.array(QUARTILES))
+        builder.step(p.STEP_QUANTILES, self.start + place.spread, variances, n, shares)
+        builder.step(p.STEP_MOMENTS, moments, variances, n)
+        first = builder.count("program")
+        builder.instruct(p.OP_COPY, self.start + place.variance, 1, moments)
+        if place.population >= 0:
+            builder.instruct(p.OP_COPY, self.start + place.population, 2, r.population)
+        builder.step_program(first)
 
     def _predictors(self) -> None:
         responses = self.regressions.predictor_responses()

@@ -7,6 +7,11 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from mlbayes.model.heterogeneity import (
+    has_log_variance,
+    is_heterogeneous,
+    varies_between_clusters,
+)
 from mlbayes.model.model import (
     CovarianceBlock,
     Distribution,
@@ -27,6 +32,7 @@ from mlbayes.model.model import (
 from mlbayes.plan.categories import category_labels, starting_cuts
 from mlbayes.plan.centring import Recentring, recentring
 from mlbayes.plan.equations import PlannedEquation
+from mlbayes.plan.evaluator import Evaluator
 from mlbayes.plan.polynomial import TOP, Atom, Polynomial
 from mlbayes.plan.symbols import Symbols, placed, unsupported
 from mlbayes.plan.transformations import Transformation, transformation_of
@@ -63,7 +69,8 @@ class OutcomeRegression:
     of the Cholesky factor of each RandomEffects; `active`: units whose residual counts.  `covariance`: name of the
     residual covariance matrix it belongs to; `precision` is then the place of its diagonal element of the inverse.
     `cuts`: offset of the thresholds of an ordinal outcome, the first of them 0; `dispersion`: offset of the
-    dispersion of a count outcome.
+    dispersion of a count outcome; `heterogeneous`: the residual variance, 1 / root^2, is modelled or one of each
+    cluster; `population`: offset of centre and heterogeneity index of the latter.
     """
 
     number: int
@@ -80,6 +87,8 @@ class OutcomeRegression:
     cuts: int = -1
     dispersion: int = -1
     transformation: Transformation | None = None
+    population: int = -1
+    heterogeneous: bool = False
 
     @property
     def equation(self) -> Equation:
@@ -100,6 +109,11 @@ class OutcomeRegression:
     def continuous(self) -> bool:
         """Is the outcome's value, or a function of it, normal around the linear predictor."""
         return self.equation.distribution in CONTINUOUS
+
+    @property
+    def of_variance(self) -> bool:
+        """Is it the equation of a log variance, which has no residual of its own."""
+        return self.equation.distribution is Distribution.LOG_VARIANCE
 
     def effect(self, level: int, term: int) -> Atom:
         """Symbol of a random effect."""
@@ -220,6 +234,10 @@ class Regressions:
         for number, planned in enumerate(symbols.equations):
             with placed(planned.equation.span):
                 self.outcomes.append(self._outcome(number, planned))
+        self.log_variances = [r for r in self.outcomes if r.of_variance]
+        self.locations = [r for r in self.outcomes if not r.of_variance]
+        for r in self.log_variances:
+            self._fix_known_variances(r)
         self.covariances = [self._covariance(block) for block in model.covariances]
         self.predictors = [
             part
@@ -261,6 +279,9 @@ class Regressions:
             regression.cuts = self.builder.vector(starting_cuts(variable))
         if equation.distribution is Distribution.NEGATIVE_BINOMIAL:
             regression.dispersion = self.builder.vector([1.0])
+        regression.heterogeneous = is_heterogeneous(self.model, equation)
+        if varies_between_clusters(self.model, equation):
+            regression.population = self.builder.vector([1.0, 0.2, 0.0, 0.0])
         regression.factors = [
             self.builder.zeros(len(group.terms) * (len(group.terms) + 1) // 2) for group in equation.random
         ]
@@ -275,7 +296,12 @@ class Regressions:
                 weights = self.symbols.fixed_symbol(root, np.sqrt(row_weights(self.model)))
                 return self.symbols.value(equation.outcome), weights
             case Distribution.NORMAL:
-                return self.symbols.value(equation.outcome), None
+                value = self.symbols.value(equation.outcome)
+                if varies_between_clusters(self.model, equation):
+                    return value, replace(root, level=2)
+                return value, root if has_log_variance(self.model, equation) else None
+            case Distribution.LOG_VARIANCE:
+                return Atom("log variance", str(number), equation.level), None
             case Distribution.PROBIT:
                 return self.symbols.response(equation.outcome), None
             case Distribution.LOGIT if len(variable.codes) > 2:
@@ -302,6 +328,26 @@ class Regressions:
             self.symbols.fixed_symbol(atom, known)
         return atom
 
+    def modelled_by(self, r: OutcomeRegression) -> OutcomeRegression:
+        """The equation whose residual variance an equation of a log variance is about."""
+        return next(
+            other
+            for other in self.locations
+            if other.equation.outcome == r.equation.outcome and other.heterogeneous
+        )
+
+    def _fix_known_variances(self, r: OutcomeRegression) -> None:
+        """Put the roots of variances that never change in their place (meta-analysis)."""
+        predictor, level = r.predictor(False), r.equation.level
+        root = self.modelled_by(r).root
+        assert root is not None
+        if all(not self.symbols.is_dynamic(atom) for atom in predictor.atoms()):
+            units = self.builder.unit_set(level, self.symbols.units(level), None, None)
+            value = Evaluator(self.symbols, units).evaluate(predictor)
+            logs = value.constant if value.numbers is None else value.numbers
+            numbers = np.exp(-0.5 * np.broadcast_to(np.asarray(logs, dtype=np.float64), (units.units,)))
+            self.symbols.fixed_symbol(root, numbers)
+
     def is_drawn(self, name: str) -> bool:
         """Does the sampler need the missing values of an outcome: is it latent, a predictor or correlated."""
         variable = self.model.variables[name]
@@ -312,7 +358,7 @@ class Regressions:
     def _covariance(self, block: CovarianceBlock) -> ResidualCovariance:
         """Make room for a residual covariance matrix and tell its equations."""
         numbers = [
-            next(r.number for r in self.outcomes if r.equation.outcome == name) for name in block.members
+            next(r.number for r in self.locations if r.equation.outcome == name) for name in block.members
         ]
         m = len(numbers)
         precision, factor = (self.builder.zeros(m * (m + 1) // 2) for _ in range(2))
@@ -335,7 +381,7 @@ class Regressions:
         constrained = any(self.parameter(name).fixed is not None for name in names) or len(set(names)) < len(
             names
         )
-        responses = any(r.equation.outcome in block.members and not r.normal for r in self.outcomes)
+        responses = any(r.equation.outcome in block.members and not r.normal for r in self.locations)
         return constrained or responses or "use_phantom" in self.model.settings.options
 
     def _separate(self, made: ResidualCovariance, block: CovarianceBlock) -> ResidualCovariance:
@@ -382,7 +428,7 @@ class Regressions:
         return self.model.parameters[name]
 
     def _residual_precision(self, equation: Equation) -> int:
-        if equation.residual is None:
+        if equation.residual is None or varies_between_clusters(self.model, equation):
             return self.builder.vector([1.0])
         if equation.residual not in self.precisions:
             fixed = self.parameter(equation.residual).fixed

@@ -8,7 +8,7 @@ missing categories with the response integrated out, the responses.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -19,13 +19,13 @@ from mlbayes.plan.categories import UNKNOWN, category_labels, category_places
 from mlbayes.plan.cells import CellStep
 from mlbayes.plan.choice import Choice, PlannedStep, cell_equations, outcome_residuals, refuse_in_logits
 from mlbayes.plan.collapse import parameters_of, top_unknown
-from mlbayes.plan.dependents import dependents
+from mlbayes.plan.conditional import conditional
 from mlbayes.plan.evaluator import Evaluator
 from mlbayes.plan.evidence import category_evidence
+from mlbayes.plan.newton import NewtonStep, factor_columns, publish_effects
 from mlbayes.plan.polynomial import Atom, Polynomial
 from mlbayes.plan.regressions import (
     CATEGORICAL_PRIOR,
-    DISPERSION_PRIOR,
     OutcomeRegression,
     PredictorRegression,
 )
@@ -84,11 +84,6 @@ class Response:
     terms: list[Polynomial] = field(default_factory=list)
 
 
-def standardised(effect: Atom) -> Atom:
-    """Symbol of a standardised random effect: u in L u."""
-    return replace(effect, kind="standardised")
-
-
 def plan_outcome_response(choice: Choice, r: OutcomeRegression, groups: Sequence[EffectGroup]) -> None:
     """The steps of an outcome; `groups`: its random effects, which blocks before it draw."""
     response = _outcome_response(choice, r)
@@ -122,7 +117,7 @@ def _outcome_response(choice: Choice, r: OutcomeRegression) -> Response:
         pairs,
         r.active,
         r.dispersion if kind == p.RESPONSE_COUNT else r.cuts,
-        _free_coefficients(choice, r, predictor),
+        free_coefficients(choice, r, predictor),
         terms=r.terms,
     )
     response.codes = response_codes(choice, r)
@@ -200,7 +195,7 @@ def _own_residuals(choice: Choice, r: OutcomeRegression) -> tuple[list[Residual]
     return residuals, pairs
 
 
-def _free_coefficients(choice: Choice, r: OutcomeRegression, predictor: Polynomial) -> list[TopUnknown]:
+def free_coefficients(choice: Choice, r: OutcomeRegression, predictor: Polynomial) -> list[TopUnknown]:
     """Coefficients of this equation alone that have no bounds and enter its linear predictor linearly."""
     elsewhere = {
         atom
@@ -350,7 +345,8 @@ class ResponseSteps:
         residuals = [*response.own, *response.others]
         precisions = [(e, e, residual.precision) for e, residual in enumerate(residuals)]
         precisions += [(c.first, c.second, c.precision) for c in response.couplings]
-        precision, linear = self._quadratic(residuals, precisions)
+        units = builder.unit_set(response.level, n, None, None, np.arange(n))
+        precision, linear = conditional(self.symbols, units, response.atom, residuals, precisions)
         first = builder.count("program")
         builder.instruct(p.OP_DIVIDE, linear, n, precision)
         sd = builder.zeros(n)
@@ -358,54 +354,6 @@ class ResponseSteps:
         builder.instruct(p.OP_SQUARE_ROOT, sd, n, sd)
         builder.step_program(first)
         return linear, sd
-
-    def _quadratic(
-        self, residuals: Sequence[Residual], pairs: Sequence[tuple[int, int, int]]
-    ) -> tuple[int, int]:
-        """Precision of the response and precision times mean: residuals are a + c * response each."""
-        builder, n = self.builder, self.units
-        members = np.arange(n)
-        units = builder.unit_set(self.response.level, n, None, None, members)
-        sets: dict[int, UnitSet] = {}
-        parts: list[tuple[UnitSet, int, int]] = []
-        first = builder.count("program")
-        for residual in residuals:
-            below, active = dependents(self.symbols, units, residual)
-            below = sets.setdefault(residual.level, below)
-            factor = None if active.all() else active
-            evaluator = Evaluator(self.symbols, below)
-            split = residual.polynomial.by_unknown([self.response.atom])
-            c = evaluator.vector(split.get(self.response.atom, Polynomial()), factor)
-            a = evaluator.vector(split.get(None, Polynomial()), factor)
-            parts.append((below, c, a))
-        builder.step_program(first)
-        start = builder.count("products")
-        sums: list[tuple[int, int, int, int]] = []
-        for e, f, precision in pairs:
-            below, c, a = parts[e]
-            _, d, b = parts[f]
-            both, mixed = builder.zeros(n), builder.zeros(n)
-            builder.add("products", [both, below.number, c, d, -1])
-            builder.add("products", [mixed, below.number, c, b, -1])
-            sums.append((precision, both, mixed, 1 if e == f else 2))
-            if e != f:
-                other = builder.zeros(n)
-                builder.add("products", [other, below.number, d, a, -1])
-                sums.append((precision, -1, other, 1))
-        builder.step(p.STEP_PRODUCTS, start, builder.count("products"))
-        first = builder.count("program")
-        total, linear = builder.zeros(n), builder.zeros(n)
-        builder.instruct(p.OP_FILL, total, n, builder.zero)
-        builder.instruct(p.OP_FILL, linear, n, builder.zero)
-        for precision, both, mixed, times in sums:
-            weight, minus = builder.zeros(1), builder.zeros(1)
-            builder.instruct(p.OP_SCALE, weight, 1, precision, builder.scalar(float(times)))
-            builder.instruct(p.OP_SCALE, minus, 1, precision, builder.scalar(-1.0))
-            if both >= 0:
-                builder.instruct(p.OP_ADD_SCALED, total, n, both, weight)
-            builder.instruct(p.OP_ADD_SCALED, linear, n, mixed, minus)
-        builder.step_program(first)
-        return total, linear
 
     # ------------------------------------------------------------------ coefficients and thresholds
     def _newton(self, mean: int, sd: int) -> bool:
@@ -418,61 +366,23 @@ class ResponseSteps:
         extras = 1 if count else 0 if binary else len(self.variable.codes) - 2
         if not free and not groups and not extras:
             return False
-        n = self.units
-        first = builder.count("program")
         evaluator = Evaluator(self.symbols, self.everyone)
+        first = builder.count("program")
+        step = NewtonStep(self.symbols, self.units)
         split = response.predictor.by_unknown([top.atom for top in free])
-        columns = [evaluator.vector(split[top.atom]) for top in free]
-        values = [self.symbols.offset(top.atom) for top in free]
-        factors = [len(groups)]
+        for top in free:
+            step.coefficient(evaluator.vector(split[top.atom]), top)
         for group in groups:
-            df = builder.vector([group.df, group.scale])
-            factors += [len(values), len(group.atoms), df]
-            for i, effect in enumerate(group.atoms):
-                for j, other in enumerate(group.atoms[: i + 1]):
-                    term = response.terms[effect.index] * Polynomial.of(standardised(other))
-                    columns.append(evaluator.vector(term))
-                    values.append(group.factor + i * (i + 1) // 2 + j)
-        offset = builder.zeros(n)
-        builder.instruct(p.OP_COPY, offset, n, mean)
-        if response.shift is not None:
-            builder.instruct(p.OP_SUBTRACT, offset, n, evaluator.vector(response.shift))
-        for column, value in zip(columns, values, strict=True):
-            minus = builder.zeros(1)
-            builder.instruct(p.OP_SCALE, minus, 1, value, builder.scalar(-1.0))
-            builder.instruct(p.OP_ADD_SCALED, offset, n, column, minus)
-        builder.step_program(first)
-        elements = [0.0] * (len(values) - len(free))
-        prior = [top.precision for top in free] + elements + [top.mean for top in free] + elements
-        prior.append(DISPERSION_PRIOR)
-        size = len(values) + extras
-        memory = builder.zeros(p.newton_memory_size(size))
-        row = [
-            FAMILIES[response.kind],
-            n,
-            self.codes,
-            offset,
-            sd,
-            builder.indices(columns) if columns else 0,
-            builder.indices(values) if values else 0,
-            len(values),
-            builder.vector(prior),
-            max(response.cuts, 0),
-            extras,
-            memory,
-            builder.indices(factors),
-        ]
-        builder.step(p.STEP_NEWTON, builder.add("newtons", row))
+            step.factor(group, [evaluator.vector(column) for column in factor_columns(group, response.terms)])
+        shift = -1 if response.shift is None else evaluator.vector(response.shift)
+        memory = step.write(
+            FAMILIES[response.kind], first, self.codes, mean, sd, shift, max(response.cuts, 0), extras
+        )
         kind = "threshold" if extras and not count else "parameter"
         self.choice.acceptances.append((response.title, kind, 1.0, memory))
         first = builder.count("program")
-        builder.instruct(p.OP_COPY, mean, n, offset)
-        if response.shift is not None:
-            builder.instruct(p.OP_ADD, mean, n, Evaluator(self.symbols, self.everyone).vector(response.shift))
-        for column, value in zip(columns, values, strict=True):
-            builder.instruct(p.OP_ADD_SCALED, mean, n, column, value)
         for group in groups:
-            self._publish_effects(group)
+            publish_effects(self.symbols, group)
         builder.step_program(first)
         return True
 
@@ -491,15 +401,6 @@ class ResponseSteps:
             return free
         split = self.response.predictor.by_unknown([top.atom for top in free])
         return [top for top in free if split[top.atom].constant() is not None]
-
-    def _publish_effects(self, group: EffectGroup) -> None:
-        """Random effects as they are, L u."""
-        for i, effect in enumerate(group.atoms):
-            target, n = self.symbols.offset(effect), self.symbols.units(effect.level)
-            for j, other in enumerate(group.atoms[: i + 1]):
-                scale = group.factor + i * (i + 1) // 2 + j
-                code = p.OP_ADD_SCALED if j else p.OP_SCALE
-                self.builder.instruct(code, target, n, self.symbols.offset(standardised(other)), scale)
 
     # ------------------------------------------------------------------ missing values
     def _missing(self, mean: int) -> tuple[UnitSet | None, int]:

@@ -80,13 +80,15 @@ def _free_coefficient(monomial: Monomial, uses: Counter[Atom]) -> Atom | None:
 def _possible(choice: Choice, parts: Component, move: ScaleMove) -> bool:
     """Is the residual variance free and its own, and can all equations that change be evaluated."""
     own = move.own
-    residual = choice.model.parameters[own.equation.residual or ""]
+    if own.equation.residual is None:
+        return False
+    residual = choice.model.parameters[own.equation.residual]
     sharing = [r for r in choice.regressions.outcomes if r.equation.residual == own.equation.residual]
     if own.equation.random or residual.fixed is not None or residual.definition or len(sharing) > 1:
         return False
     for number in move.changed:
         r = choice.regressions.outcomes[number]
-        if r.equation.distribution is Distribution.MULTINOMIAL or r.covariance:
+        if r.equation.distribution is Distribution.MULTINOMIAL or r.covariance or r.heterogeneous:
             return False
         if not r.continuous and outcome_residuals(choice, [r.left], {number})[0]:
             return False

@@ -128,12 +128,14 @@ def _start_outcomes(planned: PlannedModel, store: Vector, rng: Generator) -> Non
     """Residual variances, covariance matrices, and the coefficients of latent variables."""
     regressions = planned.regressions
     scales = _latent_scales(planned, store)
-    for r in regressions.outcomes:
+    for r in regressions.locations:
         name = r.equation.outcome
         sd = scales.get(name) or _outcome_sd(planned, r)
         parameter = planned.model.parameters.get(r.equation.residual or "")
         free = parameter is not None and parameter.fixed is None
-        if free and not r.covariance:
+        if r.heterogeneous:
+            _start_heterogeneous(planned, store, r, sd, rng)
+        elif free and not r.covariance:
             store[r.precision] = (1.0 + rng.random()) / sd**2
         for c in regressions.covariances:
             if r.number in c.members:
@@ -157,6 +159,36 @@ def _start_outcomes(planned: PlannedModel, store: Vector, rng: Generator) -> Non
             _start_parts(c, store)
 
 
+def _start_heterogeneous(
+    planned: PlannedModel, store: Vector, r: OutcomeRegression, sd: float, rng: Generator
+) -> None:
+    """A residual variance that differs between units: the same for all, at the intercept of its equation."""
+    symbols = planned.symbols
+    assert r.root is not None
+    if not symbols.is_dynamic(r.root):
+        return
+    start = 2.0 * np.log(sd) - 0.7 * rng.random()
+    root = symbols.offset(r.root)
+    store[root : root + symbols.units(r.root.level)] = np.exp(-0.5 * start)
+    if r.population >= 0:
+        store[r.population : r.population + 2] = np.exp(start), 0.1 + 0.2 * rng.random()
+        return
+    v = next(v for v in planned.regressions.log_variances if v.equation.outcome == r.equation.outcome)
+    for monomial in v.predictor(False).terms:
+        if len(monomial) != 1:
+            continue
+        (atom,) = monomial
+        variable = planned.model.variables.get(atom.name)
+        if atom.kind == "parameter":
+            store[symbols.offset(atom)] = start
+        elif atom.kind == "value" and variable is not None and variable.role is Role.LATENT:
+            offset = symbols.offset(atom)
+            store[offset : offset + symbols.units(atom.level)] += start
+    for group, factor in zip(v.equation.random, v.factors, strict=True):
+        for i in range(len(group.terms)):
+            store[factor + i * (i + 3) // 2] = 0.2 + 0.2 * rng.random()
+
+
 def _start_parameters(planned: PlannedModel, store: Vector, rng: Generator) -> None:
     """Parameters with a step of their own, where all functions of parameters are finite; then the functions.
 
@@ -172,7 +204,7 @@ def _start_parameters(planned: PlannedModel, store: Vector, rng: Generator) -> N
     message = f"the functions of {names} in the model are not finite at any of {TRIES} starting values"
     hint = "bound their arguments in PARAMETERS: label ~ truncate(low, high)"
     equations = [
-        r for r in planned.regressions.outcomes if r.expanded().atoms() & set(planned.symbols.functions)
+        r for r in planned.regressions.locations if r.expanded().atoms() & set(planned.symbols.functions)
     ]
     raise ProblemError([Problem(message, equations[0].equation.span, hint, ProblemKind.NUMERICAL)])
 
@@ -248,7 +280,7 @@ def _latent_scales(planned: PlannedModel, store: Vector) -> dict[str, float]:
     latent = {n for n, v in planned.model.variables.items() if v.role is Role.LATENT}
     scales: dict[str, float] = {}
     for _ in latent:
-        for r in planned.regressions.outcomes:
+        for r in planned.regressions.locations:
             outcome = r.equation.outcome
             sd = scales.get(outcome) if outcome in latent else _outcome_sd(planned, r)
             if sd is None:

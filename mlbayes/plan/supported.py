@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from mlbayes.model.heterogeneity import is_heterogeneous
 from mlbayes.model.model import (
     Centring,
     Distribution,
@@ -19,7 +20,7 @@ from mlbayes.plan.lags import lagged_names
 from mlbayes.problems import Problem, ProblemKind
 from mlbayes.source import Span
 
-OPTIONS = ("hev", "pinfo", "labels")
+OPTIONS = ("pinfo", "labels")
 
 
 def unsupported_constructs(model: Model) -> list[Problem]:
@@ -28,6 +29,7 @@ def unsupported_constructs(model: Model) -> list[Problem]:
         *_options(model),
         *_equations(model),
         *_weights(model),
+        *_heterogeneous(model),
         *_covariances(model),
         *_variances(model),
         *_references(model),
@@ -49,9 +51,7 @@ def _options(model: Model) -> Iterator[Problem]:
 def _equations(model: Model) -> Iterator[Problem]:
     for equation in model.equations:
         variable = model.variables[equation.outcome]
-        if equation.distribution is Distribution.LOG_VARIANCE:
-            yield _problem(f"the log variance model of '{equation.title}' cannot be run yet", equation.span)
-        elif isinstance(equation.left, Reference) and equation.distribution is not Distribution.YEO_JOHNSON:
+        if isinstance(equation.left, Reference) and equation.distribution is not Distribution.YEO_JOHNSON:
             continue
         elif variable.role is Role.LATENT:
             message = f"the transformed latent variable '{equation.title}' cannot be run yet"
@@ -91,6 +91,38 @@ def _weights(model: Model) -> Iterator[Problem]:
         yield _problem(
             "weights of clusters cannot be used with equal coefficients of several equations", place
         )
+
+
+def _is_plain(equation: Equation) -> bool:
+    """Is an outcome itself normal, not a function of it."""
+    return equation.distribution is Distribution.NORMAL and isinstance(equation.left, Reference)
+
+
+def _heterogeneous(model: Model) -> Iterator[Problem]:
+    """Outcomes whose residual variance differs between units."""
+    covarying = {name for block in model.covariances for name in block.members}
+    for equation in model.equations:
+        title, span = equation.title, equation.span
+        if equation.distribution is Distribution.LOG_VARIANCE:
+            others = [e for e in model.equations if e.outcome == equation.outcome and e is not equation]
+            if not any(_is_plain(other) for other in others):
+                message = (
+                    f"the variance of '{equation.outcome}', which has no normal model, cannot be modelled"
+                )
+                yield _problem(message, span, f"write an equation of its mean: {equation.outcome} ~ 1;")
+        elif is_heterogeneous(model, equation):
+            if not _is_plain(equation):
+                yield _problem(f"the transformed outcome '{title}' cannot be run yet with OPTIONS: hev", span)
+            if model.weights:
+                yield _problem(f"'{title}': sampling weights and OPTIONS: hev cannot be used together", span)
+            if equation.outcome in covarying:
+                message = (
+                    f"'{title}', whose variance differs between units, cannot covary (~~) with others yet"
+                )
+                yield _problem(message, span)
+            if equation.residual is not None and model.parameters[equation.residual].labelled:
+                message = f"the label '{equation.residual}' of a variance cannot be run with OPTIONS: hev"
+                yield _problem(message, span)
 
 
 def _covariances(model: Model) -> Iterator[Problem]:

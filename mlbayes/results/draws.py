@@ -36,7 +36,8 @@ class EquationDraws:
 
     `coefficients`: (chains, draws, k), fixed ones constant.  `residual`: (chains, draws), residual variance.
     `sd`: (chains or 1, draws or 1, k), standard deviation over rows (divisor n - 1) of each term's expression.
-    `explained`: (chains, draws), b'Sb with S the covariance matrix of the terms over rows.
+    `explained`: (chains, draws), b'Sb with S the covariance matrix of the terms over rows.  A residual variance that
+    differs between units is given by its mean; `centre`: (chains, draws), of the population of clusters' variances.
     """
 
     coefficients: Array
@@ -44,6 +45,7 @@ class EquationDraws:
     sd: Array
     explained: Array
     random: tuple[RandomDraws, ...] = ()
+    centre: Array | None = None
 
 
 @dataclass(frozen=True)

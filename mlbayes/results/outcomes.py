@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from mlbayes.model.heterogeneity import is_heterogeneous
 from mlbayes.model.model import Centring, Distribution, Equation, Form, Model, Reference, Role, references
 from mlbayes.results.draws import EquationDraws
 from mlbayes.results.priors import prior_text
@@ -77,16 +78,6 @@ def by_category(rows: list[RowDraws]) -> list[RowDraws]:
 
 
 # ------------------------------------------------------------------ variances
-def is_heterogeneous(equation: Equation, model: Model) -> bool:
-    """Does the residual variance vary: by an equation of its own, or between clusters."""
-    between = "hev" in model.settings.options and bool(equation.random)
-    return between or any(
-        other.distribution is Distribution.LOG_VARIANCE and other.outcome == equation.outcome
-        for other in model.equations
-        if other is not equation
-    )
-
-
 def named_rows(equation: Equation, labels: Iterable[str], section: str, named: Named) -> Iterator[RowDraws]:
     """Those of the rows that there are draws of."""
     for label in labels:
@@ -112,7 +103,7 @@ def residual_rows(equation: Equation, draws: EquationDraws, model: Model, named:
     if equation.distribution is Distribution.NEGATIVE_BINOMIAL:
         yield RowDraws("Dispersion Parameter", draws.residual, VARIANCES)
     elif equation.distribution not in LOGISTIC and equation.distribution is not Distribution.LOG_VARIANCE:
-        label = "Mean Residual Var." if is_heterogeneous(equation, model) else "Residual Var."
+        label = "Mean Residual Var." if is_heterogeneous(model, equation) else "Residual Var."
         parameter = model.parameters.get(equation.residual or "")
         yield from named_rows(equation, SPREAD_BEFORE, VARIANCES, named)
         yield RowDraws(
@@ -136,7 +127,7 @@ def deviation_rows(equation: Equation, draws: EquationDraws, model: Model) -> It
                 name = f"L{effects.level} : Cor({label},{effects.labels[j]})"
                 yield RowDraws(name, values, DEVIATIONS)
             yield RowDraws(f"L{effects.level} : SD({label})", deviations[..., i], DEVIATIONS)
-    if not is_heterogeneous(equation, model):
+    if not is_heterogeneous(model, equation):
         yield RowDraws("Residual SD", np.sqrt(residual_variance(equation, draws)), DEVIATIONS)
 
 
@@ -212,7 +203,9 @@ def explained_rows(equation: Equation, draws: EquationDraws) -> Iterator[RowDraw
         if not all(intercepts):
             yield RowDraws(f"{level} Slopes", drawn.slopes / parts.total, EXPLAINED)
     level = f"Level-{equation.level} " if equation.random else ""
-    yield RowDraws(f"by {level}Residual Variation", parts.residual / parts.total, EXPLAINED)
+    # with hev the share of the residuals is that of the centre of the clusters' variances, as in the reference
+    residual = parts.residual if draws.centre is None else draws.centre
+    yield RowDraws(f"by {level}Residual Variation", residual / parts.total, EXPLAINED)
 
 
 # ------------------------------------------------------------------ names

@@ -113,6 +113,11 @@ TRUTHS = {
         **{"effect_j: Intercept": 1.2, "effect_j: resources": 0.5, "effect_j: Residual Var.": 0.25},
         **{"Cov(level_j,effect_j)": 0.4, "score: prior": 0.4, "score: Residual Var.": 16.0},
     },
+    "location_scale": {
+        **{"level_i: Intercept": 6.0, "level_i: age45": 0.02, "level_i: Residual Var.": 0.8},
+        **{"logvar_i: Intercept": 0.2, "logvar_i: age45": -0.02, "logvar_i: Residual Var.": 0.3},
+        **{"Cov(level_i,logvar_i)": -0.2, "mood: stress": -0.5, "var(mood): stress": 0.3},
+    },
     "mediation": {
         **{"a_j: Intercept": 0.6, "b_j: Intercept": -0.5, "ab_cov": 0.06, "within": -0.24, "between": -0.2},
         **{"a_j: Residual Var.": 0.09, "b_j: Residual Var.": 0.16, "Cor(a_j,b_j)": 0.5},

@@ -5,12 +5,17 @@ from __future__ import annotations
 import naive
 import numpy as np
 import pytest
+from scipy import integrate
 from toy_models import MODELS, made
 from toys import Running, before_block, holed, plan_of, steps_of, two_level, vector
 from verifier import Dense, engine_vector
 
 from mlbayes.engine.steps.cells import log_densities
+from mlbayes.engine.steps.cluster_variances import log_population
+from mlbayes.engine.steps.modulators import modulated_terms
+from mlbayes.engine.steps.newton import newton_value, read_parameters, write_parameters
 from mlbayes.engine.steps.parameters import log_density
+from mlbayes.model.model import references
 from mlbayes.plan import plan as p
 
 PLANS = {name: made(name) for name in MODELS if not name.startswith("joint")}
@@ -49,7 +54,9 @@ def values_of(planned, store: np.ndarray) -> naive.Values:
         if residual is not None and model.parameters[residual].fixed is None:
             values.parameters[residual] = 1.0 / store[r.precision]
         values.active[k] = r.active
-        if not r.continuous:
+        if r.population >= 0:
+            values.cluster_variances[k] = read(r.root) ** -2.0
+        if not r.continuous and not r.of_variance:
             precision = np.ones(r.active.size) if r.root is None else read(r.root) ** 2
             values.working[k, category] = (read(r.left), precision)
         if r.recentring.raw:
@@ -401,6 +408,177 @@ def test_scales_move_along_with_the_power():
         mean.append(values_of(planned, store).log_slope(0)[r.active].mean())
         scales.append(np.array([store[r.precision] ** -0.5, *store[places]]))
     np.testing.assert_allclose(scales[1] / scales[0], np.exp(mean[1] - mean[0]), rtol=1e-7)
+
+
+def modulator_symbol(planned, store, row):
+    """The symbol that a step on a log variance draws, and its units."""
+    n, values = row[p.MODULATOR_UNITS], row[p.MODULATOR_VALUES]
+    for atom in planned.symbols.place:
+        if atom.kind in ("value", "mean", "grand", "effect") and planned.symbols.is_dynamic(atom):
+            units = np.arange(planned.symbols.units(atom.level))
+            if atom.kind == "value":
+                units = np.flatnonzero(planned.model.variables[atom.name].missing)
+            if units.size == n and (vector(planned, store, atom)[units] == store[values : values + n]).all():
+                return atom, units
+    raise KeyError("no symbol has these values")
+
+
+@pytest.mark.parametrize("name", having(p.STEP_MODULATOR))
+def test_what_a_log_variance_depends_on_targets_the_joint_density(name):
+    """Changing the unknown of one unit changes the log density that the step gives to it as it does the joint one."""
+    planned = PLANS[name]
+    d = np.zeros(4)
+    for number in steps_of(planned, p.STEP_MODULATOR):
+        running = Running.start(planned, sweeps=3)
+        for before in range(number):
+            running.step(before)
+        row = planned.plan.modulators[planned.plan.steps[number, 1]]
+        store = running.store
+        atom, units = modulator_symbol(planned, store, row)
+        predictors = [m.variable for m in planned.model.predictor_models if m.variable == atom.name]
+        base = values_of(planned, store).log_joint(predictors)
+        for k, unit in enumerate(units):
+            now = store[row[p.MODULATOR_VALUES] + k]
+            found = []
+            for u in (now, now + 0.4):
+                modulated_terms(planned.plan, store, row, k, u, d)
+                precision, linear = store[row[p.MODULATOR_PRECISION] + k], store[row[p.MODULATOR_LINEAR] + k]
+                found.append(d[0] + linear * u - 0.5 * precision * u * u)
+            store[planned.symbols.offset(atom) + unit] = now + 0.4
+            joint = values_of(planned, store).log_joint(predictors)
+            store[planned.symbols.offset(atom) + unit] = now
+            np.testing.assert_allclose(found[1] - found[0], joint - base, rtol=1e-7, atol=1e-7)
+            slope = d[1]
+            below, above = np.zeros(4), np.zeros(4)
+            modulated_terms(planned.plan, store, row, k, now + 0.4 - 1e-5, below)
+            modulated_terms(planned.plan, store, row, k, now + 0.4 + 1e-5, above)
+            np.testing.assert_allclose((above[0] - below[0]) / 2e-5, slope, rtol=1e-5, atol=1e-5)
+
+
+def spread_of_latents(values) -> float:
+    """Log density that the standard deviation of a latent log variance has beside what its equation tells.
+
+    Latent values move with it: their density contains the Jacobian n log s; flat on the variance is s on s.
+    """
+    total = 0.0
+    for equation in values.model.equations:
+        used = [e for e in values.model.equations if e.distribution.name == "LOG_VARIANCE"]
+        names = {r.variable for e in used for t in e.terms for r in references(t.expression)}
+        if equation.outcome in names and values.model.variables[equation.outcome].role.name == "LATENT":
+            s = np.sqrt(values.coefficient(equation.residual))
+            total += (values.data[equation.outcome].size + 1) * np.log(s)
+    return total
+
+
+def variance_newtons() -> list[str]:
+    return [
+        name
+        for name, planned in PLANS.items()
+        if (planned.plan.newtons[:, p.NEWTON_FAMILY] == p.NEWTON_VARIANCE).any()
+    ]
+
+
+@pytest.mark.parametrize("name", variance_newtons())
+def test_coefficients_of_log_variances_target_the_joint_density(name):
+    """Also means and standard deviations of random log variances, which take the log variances along."""
+    planned = PLANS[name]
+    for number in steps_of(planned, p.STEP_NEWTON):
+        running = Running.start(planned, sweeps=3)
+        for before in range(number):
+            running.step(before)
+        plan, row = planned.plan, planned.plan.newtons[planned.plan.steps[number, 1]]
+        theta, tau, scratch = (np.zeros(row[p.NEWTON_SIZE] + 3) for _ in range(3))
+        read_parameters(plan, running.store, row, theta)
+        rng = np.random.default_rng(8)
+        found, expected = [], []
+        for k in range(3):
+            moved = theta + (0.1 * np.abs(rng.normal(size=theta.size)) if k else 0.0)
+            found.append(newton_value(plan, running.store, row, moved, tau, scratch))
+            copy = running.copy()
+            write_parameters(plan, copy.store, row, moved)
+            after = number + 1
+            while after < len(plan.steps) and plan.steps[after, 0] == p.STEP_PROGRAM:
+                copy.step(after)
+                after += 1
+            values = values_of(planned, copy.store)
+            total = values.log_joint([]) + spread_of_latents(values)
+            for key, matrix in values.matrices.items():
+                if values.model.equations[key[0]].distribution.name == "LOG_VARIANCE":
+                    factor = np.linalg.cholesky(matrix[::-1, ::-1])
+                    prior = naive.log_prior_of_factor(factor, -len(factor) - 1.0, 0.0)
+                    # effects move with their matrix: the Jacobian of L u
+                    units = next(iter(values.effects[key])).size
+                    total += prior + units * np.linalg.slogdet(factor)[1]
+            expected.append(total)
+            for r in planned.regressions.log_variances:  # the root is that of the new log variance
+                location = planned.regressions.modelled_by(r)
+                number_of = planned.regressions.outcomes.index(location)
+                np.testing.assert_allclose(
+                    vector(planned, copy.store, location.root) ** -2.0, values.variance(number_of), rtol=1e-9
+                )
+        np.testing.assert_allclose(np.diff(found), np.diff(expected), rtol=1e-7, atol=1e-7)
+
+
+def test_covariance_matrix_moves_with_a_latent_log_variance():
+    """A new standard deviation keeps correlations; factor and inverse of the matrix stay those of one matrix."""
+    text = "LATENT: g = u l; MODEL: u ~ 1; l ~ 1 w; y ~ 1@u x; var(y) ~ 1@l z; u ~~ l;"
+    planned = plan_of("DATA: toy.dat; MISSING: NA; CLUSTERID: g; FIXED: z w; " + text, two_level())
+    (number,) = steps_of(planned, p.STEP_NEWTON)
+    running = Running.start(planned, sweeps=5)
+    for before in range(number):
+        running.step(before)
+    (c,) = planned.regressions.covariances
+    row = planned.plan.newtons[planned.plan.steps[number, 1]]
+    first = planned.plan.index[row[p.NEWTON_GROUPS] + 1]
+    place = planned.plan.index[row[p.NEWTON_VALUES] + first]
+    old = _matrix(running.store, c)
+    running.store[place] *= 1.7
+    running.step(number + 1)
+    running.step(number + 2)
+    new = _matrix(running.store, c)
+    latent = [planned.regressions.outcomes[k].equation.outcome for k in c.members].index("l")
+    scale = np.where(np.arange(2) == latent, 1.7, 1.0)
+    np.testing.assert_allclose(new, old * np.outer(scale, scale), rtol=1e-10)
+    inverse = running.store[c.precision : c.precision + 3]
+    np.testing.assert_allclose(inverse, np.linalg.inv(new)[np.tril_indices(2)], rtol=1e-8)
+
+
+def _matrix(store, c):
+    factor = np.zeros((2, 2))
+    factor[np.tril_indices(2)] = store[c.factor : c.factor + 3]
+    return factor @ factor.T
+
+
+@pytest.mark.parametrize("name", having(p.STEP_CLUSTER_VARIANCES))
+def test_population_of_cluster_variances(name):
+    """The step's density of centre and index is the integral over the variances, cluster by cluster."""
+    planned = PLANS[name]
+    running = Running.start(planned, sweeps=3)
+    row = planned.plan.cluster_variances[0]
+    store, units = running.store, row[p.CLUSTER_UNITS]
+    squares = store[row[p.CLUSTER_SQUARES] : row[p.CLUSTER_SQUARES] + units]
+    counts = store[row[p.CLUSTER_COUNTS] : row[p.CLUSTER_COUNTS] + units]
+    values = values_of(planned, store)
+    r = next(r for r in planned.regressions.outcomes if r.population >= 0)
+    residual = (values.data[r.equation.outcome] - values.fitted(r.number)) * r.active
+    parents = planned.model.hierarchy.ancestors(1, 2)
+    np.testing.assert_allclose(counts, np.bincount(parents, r.active))
+    np.testing.assert_allclose(squares, np.bincount(parents, residual**2), rtol=1e-6)
+    found, expected = [], []
+    for centre, index in ((1.0, 0.3), (1.4, 0.3), (0.8, 0.6)):
+        found.append(log_population(store, row, np.log(centre), np.log(index)))
+        x = 0.5 / index
+        total = np.log(centre) + np.log(index)
+        for n, s in zip(counts, squares, strict=True):
+
+            def density(v, n=n, s=s, x=x, centre=centre):
+                stirling = 0.5 * np.log(2.0 * np.pi / x) + x * (np.log(x) - 1.0)
+                log = x * np.log(x * centre) - stirling - (x + 1.0 + 0.5 * n) * np.log(v)
+                return np.exp(log - (x * centre + 0.5 * s) / v)
+
+            total += np.log(integrate.quad(density, 0.0, np.inf, epsabs=0.0, epsrel=1e-10)[0])
+        expected.append(total)
+    np.testing.assert_allclose(np.diff(found), np.diff(expected), rtol=1e-7, atol=1e-7)
 
 
 def test_a_parameter_in_equations_that_covary():

@@ -9,6 +9,7 @@ from test_joint_density import PLANS, values_of
 from toys import Running
 
 from mlbayes.engine.state import State
+from mlbayes.plan.record import latent_intercept
 
 
 def after_a_sweep(planned):
@@ -67,13 +68,20 @@ def test_reported_variances_and_explained_parts(name):
         beta = record[place.coefficients : place.coefficients + terms.shape[1]]
         parts = naive.variance_parts(terms, beta, groups)
         np.testing.assert_allclose(record[place.sd : place.sd + len(beta)], parts["sd"], rtol=1e-7, atol=1e-7)
-        np.testing.assert_allclose(record[place.explained], parts["explained"][0], rtol=1e-7, atol=1e-9)
+        if not latent_intercept(planned.model, r):  # whose variance is not counted as explained
+            np.testing.assert_allclose(record[place.explained], parts["explained"][0], rtol=1e-7, atol=1e-9)
         found = [record[at + i] for at in place.parts for i in (0, 1)]
         np.testing.assert_allclose(found, parts["random"], rtol=1e-7, atol=1e-9)
-        if equation.residual is None:  # a categorical or count outcome
+        if equation.residual is None and not r.normal:  # a log variance, or a categorical or count outcome
             continue
-        variance = values.coefficient(equation.residual)
-        np.testing.assert_allclose(record[place.variance], variance, rtol=1e-12)
+        k = r.planned.source
+        variances = values.cluster_variances[k] if k in values.cluster_variances else values.variance(k)
+        np.testing.assert_allclose(record[place.variance], variances.mean(), rtol=1e-9)
+        if r.heterogeneous:
+            quartiles = np.quantile(variances, (0.25, 0.5, 0.75), method="hazen")
+            np.testing.assert_allclose(record[place.spread : place.spread + 3], quartiles, rtol=1e-9)
+        else:
+            assert place.spread == -1
 
 
 @pytest.mark.parametrize("name", PLANS)

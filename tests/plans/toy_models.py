@@ -175,6 +175,42 @@ MODELS = {
         THREE + "FIXED: x w r; MODEL: y ~ x w@a; s ~ r@a;",
         holes3("y", "s"),
     ),
+    "log variance": (HEAD + "MODEL: y ~ x z; var(y) ~ z m;", holes2("y")),
+    "log variance, missing predictors": (
+        HEAD + "MODEL: y ~ x z; m ~ y z; var(y) ~ x m@l; PARAMETERS: l ~ normal(0, 2);",
+        holes2("x", "z"),
+    ),
+    "log variance, modelled predictor": (HEAD + "FIXED: z; MODEL: x ~ z; y ~ x z; var(y) ~ x;", holes2("x", "y")),
+    "known variances": (HEAD + "FIXED: z b; MODEL: y ~ x z; var(y) ~ 1@0 b*z@0.5 b;", holes2("x")),
+    "variances known": (TWO + "FIXED: z b; MODEL: y ~ x | x; var(y) ~ 1@-0.5 (b*z)@0.5;", holes2("x")),
+    "log variance, group means": (
+        TWO + "CENTER: groupmean = x; grandmean = z; MODEL: y ~ x z w | x; var(y) ~ x z@0.2;",
+        holes2("x", "z", "y"),
+    ),
+    "log variance, random effects": (TWO + "FIXED: x; MODEL: y ~ x; var(y) ~ w | 1 x;", holes2("y", "w")),
+    "log variance, random intercept at two levels": (
+        THREE + "FIXED: x; MODEL: y ~ x; var(y) ~ w | 1;",
+        holes3("y"),
+    ),
+    "log variances of clusters": (TWO + "FIXED: w; MODEL: v ~ w; var(v) ~ w; y ~ v x;", holes2("v", "x")),
+    "latent log variance": (
+        TWO + "LATENT: g = l; MODEL: l ~ 1 w; y ~ x z | x; var(y) ~ 1@l z;",
+        holes2("y", "w", "z"),
+    ),
+    "latent log variance as a predictor": (
+        TWO + "LATENT: g = l; MODEL: l ~ 1; y ~ x; v ~ w l; var(y) ~ 1@l;",
+        holes2("y", "w"),
+    ),
+    "latent log variance of two outcomes": (
+        TWO + "LATENT: g = l; MODEL: l ~ 1; y ~ x; m ~ x; var(y) ~ 1@l; var(m) ~ l;",
+        holes2("y", "m"),
+    ),
+    "log variance of a latent variable": (
+        HEAD + "LATENT: f; FIXED: b; MODEL: f -> y z m; var(f) ~ 1@0 b@l; PARAMETERS: l ~ normal(0, 3);",
+        holes2("y"),
+    ),
+    "cluster variances": (TWO + "OPTIONS: hev; MODEL: y ~ x w | x;", holes2("x", "y")),
+    "cluster variances, three levels": (THREE + "OPTIONS: hev; MODEL: y ~ x w; w ~ v;", holes3("w", "y")),
     "three levels, shared label above": (THREE + "FIXED: x v; MODEL: y ~ x s@a; w ~ v s@a;", holes3("y")),
 }  # fmt: skip
 

@@ -1,4 +1,5 @@
-"""Coefficients and thresholds (or dispersion) of a categorical or count outcome, its response integrated out.
+"""Coefficients of log-linear and categorical models: of a log variance given the residuals, of a categorical or count
+outcome with its thresholds (or dispersion) and its response integrated out.
 
 An independence step from a reference point: one Newton step from there, given the current random effects and latent
 variables, is the centre of the proposal; curvature at the reference point its precision.  The reference point is
@@ -33,6 +34,7 @@ from mlbayes.plan.plan import (
     NEWTON_SIZE,
     NEWTON_UNITS,
     NEWTON_VALUES,
+    NEWTON_VARIANCE,
     Plan,
     Work,
 )
@@ -106,7 +108,7 @@ def count_terms(y: float, eta: float, log_dispersion: float, d: NDArray) -> None
 def log_unit(
     family: int, code: float, eta: float, sd: float, tau: NDArray, last: int, log_dispersion: float
 ) -> float:
-    """Log probability of a unit's category or count given its linear predictor.
+    """Log probability of a unit's category or count given its linear predictor; of a residual given its log variance.
 
     `sd`: of a normal response; `tau`: thresholds, `last` of them.
     """
@@ -114,6 +116,8 @@ def log_unit(
         h = math.exp(-log_dispersion)
         value = log_gamma(code + h) - log_gamma(h) - log_gamma(code + 1.0) + code * eta
         return value + h * math.log(h) - (code + h) * math.log(h + math.exp(min(eta, 700.0)))
+    if family == NEWTON_VARIANCE:
+        return -0.5 * (eta + code * math.exp(min(-eta, 700.0)))
     c = int(code)
     upper = (tau[c] - eta) / sd if c < last else math.inf
     lower = (tau[c - 1] - eta) / sd if c > 0 else -math.inf
@@ -254,6 +258,9 @@ def newton_derivatives(
             curve = d[3]
             g[size] += d[2]
             h[size, size] += d[5]
+        elif family == NEWTON_VARIANCE:
+            curve = 0.5 * code * math.exp(min(-eta, 700.0))
+            slope = curve - 0.5
         else:
             sd = store[row[NEWTON_SD] + i] if row[NEWTON_SD] >= 0 else 1.0
             c = int(code)
