@@ -48,7 +48,7 @@ def draw_places(probabilities: Vector, rng: Generator) -> NDArray[np.int64]:
     return np.minimum(chosen, probabilities.shape[1] - 1).astype(np.int64)
 
 
-def draw_within(mean: Vector, sd: float, bounds: tuple[float, float], rng: Generator) -> Vector:
+def draw_within(mean: Vector, sd: Vector | float, bounds: tuple[float, float], rng: Generator) -> Vector:
     """Normal draws within bounds, by inversion in the nearer tail; shape of `mean`."""
     lower, upper = ((bound - mean) / sd for bound in bounds)
     if np.isinf(bounds).all():
