@@ -398,6 +398,75 @@ def location_scale(rng: np.random.Generator) -> Columns:
     return {"person": person + 1.0, "mood": mood, "stress": stress, "age45": (age - 45.0)[person]}
 
 
+def ordinal_outcome(rng: np.random.Generator) -> Columns:
+    """Patients of 80 clinics rate their stay from 1 to 4: probit, random intercepts, gaps in rating and waiting."""
+    clinics, size = 80, 15
+    clinic = np.repeat(np.arange(clinics), size)
+    staff = rng.normal(0.0, 1.0, clinics)
+    waiting = rng.normal(3.0, 0.5, clinics)[clinic] + rng.normal(0.0, 1.0, len(clinic))
+    effect = 0.4 * staff + np.sqrt(0.3) * rng.standard_normal(clinics)
+    response = 1.2 - 0.5 * (waiting - 3.0) + effect[clinic] + rng.standard_normal(len(clinic))
+    rating = 1.0 + (response > 0.0) + (response > 1.0) + (response > 2.0)
+    rating_missing = rising(waiting, 0.08)
+    knock_out(rng, waiting, 0.06)
+    knock_out(rng, rating, rating_missing)
+    return {"clinic": clinic + 1.0, "rating": rating, "waiting": waiting, "staff": staff[clinic]}
+
+
+def binary_outcome(rng: np.random.Generator) -> Columns:
+    """Pupils of 120 schools pass a test or not: logistic regression with random slopes of practice."""
+    schools, size = 120, 20
+    school = np.repeat(np.arange(schools), size)
+    coaching = (rng.random(schools) < 0.5).astype(float)
+    practice = rng.normal(0.0, 1.0, len(school))
+    effects = effects_of(rng, 0.6, 0.1, 0.2, schools)
+    log_odds = -0.2 + 0.7 * coaching[school] + effects[school, 0] + (0.8 + effects[school, 1]) * practice
+    passed = (log_odds + rng.logistic(size=len(school)) > 0.0).astype(float)
+    knock_out(rng, passed, 0.05)
+    knock_out(rng, practice, 0.05)
+    return {"school": school + 1.0, "passed": passed, "practice": practice, "coaching": coaching[school]}
+
+
+def nominal_outcome(rng: np.random.Generator) -> Columns:
+    """How 900 people get to work: by bus (1), by bicycle (2) or by car (3), compared to the bus."""
+    people = 900
+    distance = rng.normal(0.0, 1.0, people)
+    children = (rng.random(people) < 0.4).astype(float)
+    bicycle = 0.3 - 0.9 * distance - 0.5 * children
+    car = 0.2 + 0.6 * distance + 0.8 * children
+    noise = -np.log(rng.standard_exponential((people, 3)))  # the largest of log odds + Gumbel noise is chosen
+    mode = 1.0 + (np.column_stack([np.zeros(people), bicycle, car]) + noise).argmax(axis=1)
+    knock_out(rng, mode, 0.05)
+    return {"mode": mode, "distance": distance, "children": children}
+
+
+def count_outcome(rng: np.random.Generator) -> Columns:
+    """Days of sick leave in 90 teams: negative binomial with random intercepts."""
+    teams, size = 90, 12
+    team = np.repeat(np.arange(teams), size)
+    nights = (rng.random(len(team)) < 0.35).astype(float)
+    workload = rng.normal(0.0, 1.0, len(team))
+    log_mean = 0.8 + 0.3 * workload + 0.5 * nights + np.sqrt(0.15) * rng.standard_normal(teams)[team]
+    days = rng.poisson(np.exp(log_mean) * 0.5 * rng.standard_gamma(2.0, len(team))).astype(float)
+    knock_out(rng, workload, 0.06)
+    knock_out(rng, days, 0.05)
+    return {"team": team + 1.0, "days": days, "workload": workload, "nights": nights}
+
+
+def ordinal_items(rng: np.random.Generator) -> Columns:
+    """Four items with four answers each, of 500 people: one factor, which depends on load."""
+    people = 500
+    load = rng.normal(0.0, 1.0, people)
+    strain = 0.6 * load + rng.normal(0.0, 1.0, people)
+    columns = {"load": load}
+    for k, loading in enumerate((1.0, 0.8, 1.2, 0.9)):
+        response = 1.0 + 0.1 * k + loading * strain + rng.standard_normal(people)
+        answer = 1.0 + (response > 0.0) + (response > 1.0) + (response > 2.0)
+        knock_out(rng, answer, 0.04)
+        columns[f"item{k + 1}"] = answer
+    return columns
+
+
 # ------------------------------------------------------------------ files
 Maker = Callable[[np.random.Generator], Columns]
 EXAMPLES: tuple[Maker, ...] = (
@@ -418,6 +487,11 @@ EXAMPLES: tuple[Maker, ...] = (
     two_level_factor,
     fcs_questionnaire,
     location_scale,
+    ordinal_outcome,
+    binary_outcome,
+    nominal_outcome,
+    count_outcome,
+    ordinal_items,
 )
 
 

@@ -249,6 +249,23 @@ def log1p_exp(x: float) -> float:
     return max(x, 0.0) + math.log1p(math.exp(-abs(x)))
 
 
+@kernel
+def log_logistic_interval(a: float, b: float) -> float:
+    """log(F(b) - F(a)) for the standard logistic distribution function F; either may be infinite; -inf if a >= b.
+
+    F(b) - F(a) = F(b) (1 - F(a)) (1 - exp(a - b)), in which nothing cancels.
+    """
+    if a >= b:
+        return -math.inf
+    return -log1p_exp(-b) - log1p_exp(a) + math.log(-math.expm1(a - b))
+
+
+@kernel
+def log_logistic_density(x: float) -> float:
+    """The logarithm of the standard logistic density."""
+    return -log1p_exp(x) - log1p_exp(-x)
+
+
 # Gamma function ----------------------------------------------------------------------------------------
 
 # From here on the asymptotic series of digamma and trigamma are exact to the last digits.
@@ -259,6 +276,29 @@ ASYMPTOTIC_FROM = 10.0
 def log_gamma(x: float) -> float:
     """The logarithm of the gamma function at x > 0."""
     return math.lgamma(x)
+
+
+# From this size on a difference of logarithms of gamma functions loses more digits than Stirling's series.
+STIRLING_FROM = 1000.0
+
+
+@kernel
+def log_gamma_ratio(x: float, n: float) -> float:
+    """log(Gamma(x + n) / Gamma(x)) for x > 0, n >= 0, also for huge x, where both logarithms are nearly the same."""
+    if x < STIRLING_FROM:
+        return log_gamma(x + n) - log_gamma(x)
+    corrections = (1.0 / (x + n) - 1.0 / x) / 12.0 - (1.0 / (x + n) ** 3 - 1.0 / x**3) / 360.0
+    return n * math.log(x) + (x + n - 0.5) * math.log1p(n / x) - n + corrections
+
+
+@kernel
+def log_negative_binomial(y: float, log_odds: float, size: float) -> float:
+    """Log probability of a count y >= 0: Gamma(size + y) / (Gamma(size) y!) p^y (1 - p)^size, p = F(log_odds).
+
+    With mean mu and variance mu + mu^2 / size the log odds are log(mu / size).
+    """
+    value = log_gamma_ratio(size, y) - log_gamma(y + 1.0)
+    return value + y * log_odds - (y + size) * log1p_exp(log_odds)
 
 
 @kernel

@@ -7,12 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
-from scipy.special import expit, gammaln, ndtr, ndtri, xlogy
+from scipy.special import betaln, expit, ndtr, ndtri
 
 from mlbayes.model.model import Distribution
 
 Vector = NDArray[np.float64]
 SMALLEST = 1e-300  # of a probability whose logarithm is taken
+LARGEST_COUNT = 1e15  # of a count that is drawn
+LARGEST_LOG_MEAN = 300.0
 
 
 def category_probabilities(distribution: Distribution, fitted: Sequence[Vector], cuts: Vector) -> Vector:
@@ -62,13 +64,19 @@ def draw_within(mean: Vector, sd: Vector | float, bounds: tuple[float, float], r
 
 def log_count_probability(counts: Vector, fitted: Vector, dispersion: float) -> Vector:
     """Negative binomial log probability with mean mu = exp(fitted) and variance mu + dispersion mu^2."""
-    size, mean = 1.0 / dispersion, np.exp(fitted)
-    value = gammaln(counts + size) - gammaln(size) - gammaln(counts + 1.0)
-    value += size * np.log(size) + xlogy(counts, mean) - (counts + size) * np.log(size + mean)
+    size = 1.0 / dispersion
+    log_odds = fitted + np.log(dispersion)
+    combinations = -betaln(size, counts + 1.0) - np.log(counts + size)  # of gamma functions, for any size
+    value = combinations + counts * log_odds - (counts + size) * np.logaddexp(0.0, log_odds)
     return np.asarray(value, dtype=np.float64)
 
 
 def draw_counts(fitted: Vector, dispersion: float, rng: Generator) -> Vector:
     """A count for each unit: Poisson around a gamma variable."""
-    mean = np.exp(fitted) * rng.standard_gamma(1.0 / dispersion, fitted.size) * dispersion
-    return rng.poisson(np.minimum(mean, 1e15)).astype(np.float64)
+    mean = count_means(fitted) * rng.standard_gamma(1.0 / dispersion, fitted.size) * dispersion
+    return rng.poisson(np.minimum(mean, LARGEST_COUNT)).astype(np.float64)
+
+
+def count_means(fitted: Vector) -> Vector:
+    """Expected counts, shape (units,); no overflow where a chain wanders."""
+    return np.asarray(np.exp(np.minimum(fitted, LARGEST_LOG_MEAN)))

@@ -22,8 +22,11 @@ def positive_normal(rng: Generator, mean: float) -> float:
     """A draw from N(mean, 1) given that it is positive.
 
     Plain rejection where the mean is not far below zero, else Robert (1995, Statistics and Computing 5,
-    121-125, section 2.2) with an exponential proposal.
+    121-125, section 2.2) with an exponential proposal.  nan if the mean is; at least two in three proposals are
+    accepted with any other, however large.
     """
+    if math.isnan(mean):
+        return math.nan
     if mean > -0.5:
         while True:
             x = mean + rng.standard_normal()
@@ -32,9 +35,10 @@ def positive_normal(rng: Generator, mean: float) -> float:
     bound = -mean
     rate = 0.5 * (bound + math.sqrt(bound * bound + 4.0))
     while True:
-        z = bound + rng.standard_exponential() / rate
-        if rng.random() <= math.exp(-0.5 * (z - rate) * (z - rate)):
-            return z + mean
+        x = rng.standard_exponential() / rate
+        distance = x - 1.0 / rate  # of bound + x from the rate, which is bound + 1 / rate
+        if rng.random() <= math.exp(-0.5 * distance * distance):
+            return x
 
 
 @kernel
@@ -42,10 +46,12 @@ def interval_normal(rng: Generator, mean: float, sd: float, lower: float, upper:
     """A draw from N(mean, sd^2) within (lower, upper), either of which may be infinite.
 
     Half-lines by `positive_normal`; intervals by rejection from the normal, from a half-line or from a
-    uniform proposal (Robert 1995, section 2.3), whichever accepts most often.
+    uniform proposal (Robert 1995, section 2.3), whichever accepts most often.  nan if an argument is.
     """
     a = (lower - mean) / sd
     b = (upper - mean) / sd
+    if math.isnan(a) or math.isnan(b):
+        return math.nan
     if math.isinf(a) and math.isinf(b):
         return mean + sd * rng.standard_normal()
     if math.isinf(b):
@@ -60,17 +66,16 @@ def interval_normal(rng: Generator, mean: float, sd: float, lower: float, upper:
                 z = near + positive_normal(rng, -near)
                 if z < far:
                     return mean + sd * (z if a > 0.0 else -z)
-        top = near * near
     else:
         if b - a > 2.5:
             while True:
                 z = rng.standard_normal()
                 if a < z < b:
                     return mean + sd * z
-        top = 0.0
+        near = 0.0
     while True:
         z = a + (b - a) * rng.random()
-        if rng.random() <= math.exp(0.5 * (top - z * z)):
+        if rng.random() <= math.exp(-0.5 * (abs(z) - near) * (abs(z) + near)):
             return mean + sd * z
 
 
@@ -126,4 +131,4 @@ def inverse_gaussian(rng: Generator, drift: float, shape: float) -> float:
     reciprocal = drift + y + math.sqrt(y * (y + 2.0 * drift))  # of the smaller root, so at least the drift
     if rng.random() * (drift + reciprocal) <= reciprocal:
         return 1.0 / reciprocal
-    return reciprocal / (drift * drift)
+    return reciprocal / drift / drift

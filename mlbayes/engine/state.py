@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mlbayes.engine.families import (
     category_probabilities,
+    count_means,
     draw_counts,
     draw_places,
     draw_within,
@@ -165,7 +166,7 @@ class State:
             return self.deviation(k)
         values = self.vector(r.outcome)
         if r.dispersion >= 0:
-            return values - np.exp(self.fitted[k])
+            return values - count_means(self.fitted[k])
         probabilities = self.probabilities(r.planned.source)
         labels = category_labels(self.model.variables[r.equation.outcome])
         if r.planned.category is not None:

@@ -21,6 +21,7 @@ from mlbayes.model.model import (
     references,
 )
 from mlbayes.model.notes import Notes
+from mlbayes.model.separation import check_separation
 from mlbayes.source import Span
 
 
@@ -36,6 +37,7 @@ def check_model(model: Model, script: Script, notes: Notes) -> None:
         check_weights,
         check_flat_priors,
         check_identification,
+        check_separation,
     ):
         check(model, script, notes)
 

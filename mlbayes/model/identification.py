@@ -38,7 +38,6 @@ from mlbayes.model.moments import (
     tied_parameters,
 )
 from mlbayes.model.notes import Notes
-from mlbayes.source import Span
 
 MOST_NAMES = 6  # parameters that one warning lists
 
@@ -69,7 +68,7 @@ def check_identification(model: Model, script: Script, notes: Notes) -> None:
 
 def _doubt(model: Model, name: str) -> str:
     """What is wrong with a latent variable alone; empty if nothing is."""
-    place = _place(model, _equation(model, name).span, "latent")
+    place = model.in_line(_equation(model, name).span, "latent")
     if not _uses(model, name):
         return (
             f"The latent variable '{name}'{place} is not measured: no equation has it as a predictor. "
@@ -100,7 +99,7 @@ def _two_scales(model: Model, script: Script) -> Iterator[str]:
             residual = _equation(model, name).residual
             if residual is not None and model.parameters[residual].fixed is not None:
                 yield (
-                    f"The scale of the latent variable '{name}'{_place(model, statement.span)} is set twice: its "
+                    f"The scale of the latent variable '{name}'{model.in_line(statement.span)} is set twice: its "
                     f"variance is fixed, and '->' fixes its first loading at 1. Label that loading to free it "
                     f"({name} -> indicator@label ...), or do not fix the variance."
                 )
@@ -204,7 +203,7 @@ def _not_told(model: Model, diagram: Diagram, component: Sequence[str], told: Mo
     """The warnings of one linear part of a model."""
     observed = " ".join(name for name in component if diagram.nodes[name].observed)
     spans = [e.span for e in model.equations if e.outcome in component and e.span not in (None, NOWHERE)]
-    place = _place(model, spans[0] if spans else None)
+    place = model.in_line(spans[0] if spans else None)
     few = all(len(parameters) <= MOST_NAMES // 2 for parameters in told.undetermined)
     if told.number is not None and len(told.free) > told.number and not few:
         yield (
@@ -234,10 +233,3 @@ def _equation(model: Model, name: str) -> Equation:
     return next(
         e for e in model.equations if e.outcome == name and e.distribution is not Distribution.LOG_VARIANCE
     )
-
-
-def _place(model: Model, span: Span | None, command: str = "model") -> str:
-    """The line of the script, in brackets; that of a command where nothing was written."""
-    if span is None or span == NOWHERE:
-        span = model.places.get(command)
-    return f" (line {model.source.line_and_column(span.start)[0]})" if span is not None else ""

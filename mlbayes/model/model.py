@@ -503,6 +503,12 @@ class Model:
     imputation: bool = False
     places: dict[str, Span] = field(default_factory=dict)
 
+    def in_line(self, span: Span | None, command: str = "model") -> str:
+        """The line of a place in the script as ` (line 3)`; that of a command where nothing was written."""
+        if span is None or span.start == span.end:
+            span = self.places.get(command)
+        return f" (line {self.source.line_and_column(span.start)[0]})" if span is not None else ""
+
     def fixed_mean(self, name: str) -> float:
         """The observed mean over rows at which a fixed variable is centred (a level-2 value counts once a row)."""
         variable = self.variables[name]

@@ -178,7 +178,9 @@ def _codes(name: str, kind: Kind, values: Vector, place: Name, notes: Notes) -> 
             notes.data_problem(f"the count '{name}' has the negative value {present[0]:g}", place.span)
         return ()
     if len(present) < 2:
-        notes.data_problem(f"'{name}' is declared {kind.value} but has fewer than two codes", place.span)
+        found = f"the code {present[0]:g} only" if len(present) else "no values"
+        hint = "a categorical variable needs two codes or more in the rows that are analysed"
+        notes.data_problem(f"'{name}' is declared {kind.value} but has {found}", place.span, hint)
     if len(present) > MOST_CODES:
         message = f"'{name}' is declared {kind.value} but has {len(present)} codes"
         notes.data_problem(message, place.span, "is it continuous?")

@@ -36,6 +36,7 @@ EXPLAINED = "Proportion Variance Explained"
 SPREAD_BEFORE = ("Heterogeneity Index", "Q25% Residual Var.", "Q50% Residual Var.")
 SPREAD_AFTER = ("Q75% Residual Var.",)
 
+LARGEST_EXPONENT = 300.0  # so that squares of draws are numbers also where a coefficient runs away
 EXPONENTIATED = {
     Distribution.LOGIT: "Odds Ratio",
     Distribution.MULTINOMIAL: "Odds Ratio",
@@ -160,7 +161,7 @@ def exponentiated_rows(equation: Equation, draws: EquationDraws) -> Iterator[Row
     section = EXPONENTIATED[equation.distribution]
     for k, term in enumerate(equation.terms):
         if not (term.hidden or is_intercept(term)):
-            values = np.exp(draws.coefficients[..., k])
+            values = np.exp(np.minimum(draws.coefficients[..., k], LARGEST_EXPONENT))
             yield RowDraws(term.label, values, section, category_of(equation, k))
 
 

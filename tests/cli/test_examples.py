@@ -37,8 +37,8 @@ def test_every_script_is_understood(mlbayes, script):
 
 
 # ------------------------------------------------------------------ runs
-# True values in make_data.py or in SIMULATE, by the label of the row, or by "outcome: label" where there are several
-# equations.
+# True values in make_data.py or in SIMULATE, by the label of the row, or by "outcome: label" (or "outcome.category:
+# label") where there are several equations.
 # "week*arm.2" and the like: slopes compared to arm 1.
 TRUTHS = {
     "two_level_missing": {
@@ -103,6 +103,31 @@ TRUTHS = {
         },
         **{"wellbeing: Residual Var.": 16.0, "wellbeing: Grand Mean": 50.0},
     },
+    "ordinal_outcome": {
+        **{"waiting": -0.5, "staff": 0.4, "L2 : Var(Intercept)": 0.3, "Tau 2": 1.0, "Tau 3": 2.0},
+    },
+    "binary_outcome": {
+        **{"practice": 0.8, "coaching": 0.7, "or_practice": 2.2255},
+        **{"L2 : Var(Intercept)": 0.6, "L2 : Cov(practice,Intercept)": 0.1, "L2 : Var(practice)": 0.2},
+    },
+    "nominal_outcome": {
+        **{"mode.2: distance": -0.9, "mode.2: children": -0.5, "mode.2: Intercept": 0.3},
+        **{"mode.3: distance": 0.6, "mode.3: children": 0.8, "mode.3: Intercept": 0.2},
+    },
+    "count_outcome": {
+        **{
+            "Intercept": 0.8,
+            "workload": 0.3,
+            "nights": 0.5,
+            "Dispersion Parameter": 0.5,
+            "L2 : Var(Intercept)": 0.15,
+        },
+        **{"rate_ratio": 1.6487},
+    },
+    "ordinal_items": {
+        **{"item2: strain": 0.8, "item3: strain": 1.2, "item4: strain": 0.9},
+        **{"strain: load": 0.6, "strain: Residual Var.": 1.0, "item3: Tau 2": 1.0, "item3: Tau 3": 2.0},
+    },
     "factor_model": {
         **{"worry: Residual Var.": 1.0, "mood: Residual Var.": 1.44, "Cor(worry,mood)": 0.5},
         **{"worry2: worry": 0.8, "worry3: worry": 1.2, "mood2: mood": 0.7, "mood3: mood": 1.1},
@@ -149,7 +174,8 @@ TRUTHS = {
     },
 }
 # Smallest N_Eff of all rows.  Carry-over and stable differences are multiplied with each other, so they alternate.
-LEAST = {"panel": 300.0}
+# The run of ordinal_items is a short one.
+LEAST = {"panel": 300.0, "ordinal_items": 500.0}
 HEADINGS = (
     "ALGORITHMIC OPTIONS SPECIFIED:",
     "BURN-IN POTENTIAL SCALE REDUCTION (PSR) OUTPUT:",
@@ -185,10 +211,10 @@ def test_an_example_runs_and_recovers_its_truths(mlbayes, tmp_path, name):
     assert headings == [line for line in HEADINGS if line not in absent]
     tables = document["outcome_tables"] + document["generated_tables"] or document["predictor_tables"]
     rows = [row for table in tables for row in table["rows"]]
-    wanted = ("Variances", "Coefficients", "Covariances", "Correlations", "Level 1", None)
+    wanted = ("Variances", "Coefficients", "Covariances", "Correlations", "Thresholds", "Level 1", None)
     found = {row["label"]: row for row in rows if row["section"] in wanted}
     found |= {
-        f"{table['name']}: {row['label']}": row
+        f"{row.get('category') or table['name']}: {row['label']}": row
         for table in tables
         for row in table["rows"]
         if row["section"] in wanted

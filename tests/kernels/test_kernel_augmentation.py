@@ -14,6 +14,10 @@ from mlbayes.engine.augmentation import (
     inverse_mills,
     log1p_exp,
     log_gamma,
+    log_gamma_ratio,
+    log_logistic_density,
+    log_logistic_interval,
+    log_negative_binomial,
     log_normal_interval,
     logistic_cdf,
     logistic_scale,
@@ -233,6 +237,50 @@ def test_gamma_functions():
     for bad in (0.0, -1.5, math.nan):
         assert math.isnan(digamma(bad))
         assert math.isnan(trigamma(bad))
+
+
+@pytest.mark.parametrize("n", [0.0, 1.0, 7.0, 1e6])
+def test_ratios_of_gamma_functions(n):
+    """By sums of logarithms, which lose nothing, where n is small; by log Gamma where that loses little."""
+    for x in (1e-6, 0.3, 20.0, 999.0, 1001.0, 1e5, 1e9, 1e15):
+        if n < 10.0:
+            assert log_gamma_ratio(x, n) == pytest.approx(
+                sum(math.log(x + k) for k in range(int(n))), rel=1e-12, abs=1e-11
+            )
+        elif x < 1e6:
+            assert log_gamma_ratio(x, n) == pytest.approx(math.lgamma(x + n) - math.lgamma(x), rel=1e-12)
+
+
+@pytest.mark.parametrize("y", [0.0, 1.0, 30.0, 1e6])
+def test_negative_binomial_probabilities(y):
+    for mu in (1e-4, 0.5, 40.0, 1e6):
+        for size in (0.1, 2.0, 500.0):
+            wanted = stats.nbinom.logpmf(y, size, size / (size + mu))
+            assert log_negative_binomial(y, math.log(mu / size), size) == pytest.approx(
+                wanted, rel=1e-9, abs=1e-9
+            )
+        limit = stats.poisson.logpmf(
+            y, mu
+        )  # as the size grows; the first term of what is left out is 1 / size
+        left_out = 1e-13 * ((y - mu) ** 2 + y + 1.0)
+        assert abs(
+            log_negative_binomial(y, math.log(mu) - math.log(1e13), 1e13) - limit
+        ) < left_out + 1e-9 * abs(limit)
+    assert log_negative_binomial(y, 1e5, 2.0) < -1e5, "a mean beyond all counts is not likely"
+    assert math.isfinite(log_negative_binomial(y, -1e5, 2.0))
+
+
+def test_logistic_intervals():
+    for lower, upper in ((-1.0, 2.0), (-30.0, -29.0), (29.0, 30.0), (0.0, 1e-9), (-INF, 3.0), (3.0, INF)):
+        signed = (-upper, -lower) if lower + upper > 0.0 else (lower, upper)
+        share = special.expit(signed[1]) - special.expit(signed[0])
+        assert log_logistic_interval(lower, upper) == pytest.approx(math.log(share), rel=1e-6)
+    assert log_logistic_interval(-INF, INF) == 0.0
+    assert log_logistic_interval(800.0, 801.0) == pytest.approx(-800.0 + math.log(-math.expm1(-1.0)))
+    assert log_logistic_interval(-801.0, -800.0) == pytest.approx(-800.0 + math.log(-math.expm1(-1.0)))
+    assert log_logistic_interval(2.0, 2.0) == -INF
+    for x in (-800.0, -2.0, 0.0, 5.0, 800.0):
+        assert log_logistic_density(x) == pytest.approx(stats.logistic.logpdf(x), rel=1e-12)
 
 
 def test_scaled_erfc():

@@ -16,6 +16,7 @@ from mlbayes.engine.random import (
     normal_cdf,
     positive_normal,
 )
+from mlbayes.engine.steps.responses import interval_logistic
 
 N = 20_000
 INF = math.inf
@@ -127,3 +128,61 @@ def test_plain_draws_are_the_same(mean):
         assert inverse_gamma(a, 2.5, 1.0) == inverse_gamma.py_func(b, 2.5, 1.0)
         one = interval_normal(a, 0.0, 1.0, -0.1, 2.0)
         assert one == pytest.approx(interval_normal.py_func(b, 0.0, 1.0, -0.1, 2.0), rel=1e-14)
+
+
+# ------------------------------------------------------------------ every draw ends
+HUGE = (0.0, 1.0, 30.0, 1e5, 1e9, 1e17, 1e160, 1e300, math.inf)
+
+
+@pytest.mark.parametrize("size", HUGE)
+def test_half_lines_end_everywhere(size):
+    rng = generator(8)
+    for mean in (size, -size):
+        x = positive_normal(rng, mean)
+        assert x >= 0.0 and not math.isnan(x)
+        if mean < -1.0:
+            assert x <= 40.0 / -mean, "of the order of one over the distance"
+
+
+@pytest.mark.parametrize("size", HUGE[:-1])
+@pytest.mark.parametrize("width", [0.0, 1e-12, 1.0, 1e200])
+def test_intervals_end_everywhere(size, width):
+    rng = generator(9)
+    for lower in (size, -size - width):
+        upper = lower + width
+        slack = 1e-12 * (abs(lower) + width)
+        for sd in (1.0, 1e-100, 1e100):
+            if size < 1e200 or sd >= 1.0:  # else the standardised bounds are not numbers
+                x = interval_normal(rng, 0.0, sd, lower, upper)
+                assert lower - slack <= x <= upper + slack
+
+
+def test_no_draw_without_numbers():
+    rng = generator(10)
+    assert math.isnan(positive_normal(rng, math.nan))
+    for broken in range(4):
+        arguments = [0.0, 1.0, -1.0, 2.0]
+        arguments[broken] = math.nan
+        assert math.isnan(interval_normal(rng, *arguments))
+
+
+@pytest.mark.parametrize("centre", [-1e6, -2000.0, -20.0, 0.0, 20.0, 2000.0, 1e6])
+def test_logistic_intervals_hold_their_draws(centre):
+    rng = generator(11)
+    for lower, upper in ((centre - 1.0, centre + 1.0), (-math.inf, centre), (centre, math.inf)):
+        draws = np.array([interval_logistic(rng, lower, upper) for _ in range(50)])
+        slack = 1e-12 * abs(centre)
+        assert (draws >= lower - slack).all() and (draws <= upper + slack).all()
+
+
+@pytest.mark.parametrize(
+    ("lower", "upper"), [(-1.0, 2.5), (3.0, 5.0), (-40.0, -36.0), (1.0, math.inf), (-math.inf, 4.0)]
+)
+def test_logistic_intervals_have_the_right_distribution(lower, upper):
+    rng = generator(12)
+    draws = np.array([interval_logistic(rng, lower, upper) for _ in range(N)])
+    sign = -1.0 if lower + upper > 0.0 else 1.0  # probabilities of the nearer tail
+    low, high = sorted((sign * lower, sign * upper))
+    total = stats.logistic.cdf(high) - stats.logistic.cdf(low)
+    shares = (stats.logistic.cdf(sign * draws) - stats.logistic.cdf(low)) / total
+    assert stats.kstest(shares, "uniform").pvalue > ALPHA

@@ -22,6 +22,11 @@ COMMANDS = "CLUSTERID: id; TIMEID: week; DROPOUT: quit = y;"
 MODEL = "MODEL: quit ~ week | 1@0; y ~ week;"
 
 
+def of_occasions(model: Model) -> tuple[str, ...]:
+    """The warnings of a model but for that of a rare category: in so few rows every dropout is rare."""
+    return tuple(w for w in model.warnings if not w.startswith("Category 1 of "))
+
+
 def written(folder: Path, rows: list[tuple[int, float, float]], commands: str) -> Source:
     lines = [f"{p},{t},{'NA' if math.isnan(y) else y},{7 - t}" for p, t, y in rows]
     (folder / "data.csv").write_text("\n".join(["id,week,y,x", *lines]), encoding="utf-8")
@@ -56,7 +61,9 @@ def test_the_occasion_after_the_last_observed_one_is_the_dropout(tmp_path: Path)
         model, table = understood(tmp_path, rows, COMMANDS + MODEL)
         same(by_person(model, table, "quit"), {1: [0, 0, 0, 1], 2: [0] * 5, 3: [0, 0, 1], 4: [1]})
         same(by_person(model, table, "y"), {1: [5, NAN, 4, NAN], 2: Y[2], 3: [2, 3, NAN], 4: [NAN]})
-        assert model.warnings == ("7 rows after a dropout were dropped. OPTIONS: nodrop; keeps such rows.",)
+        assert of_occasions(model) == (
+            "7 rows after a dropout were dropped. OPTIONS: nodrop; keeps such rows.",
+        )
         variable = model.variables["quit"]
         assert (variable.kind, variable.codes, variable.incomplete) == (Kind.ORDINAL, (0, 1), False)
         assert model.equations[0].distribution is Distribution.PROBIT
@@ -66,7 +73,7 @@ def test_rows_after_a_dropout_can_be_kept(tmp_path: Path) -> None:
     model, table = understood(tmp_path, ROWS, COMMANDS + MODEL + "OPTIONS: nodrop;")
     after = {1: [0, 0, 0, 1, NAN], 2: [0] * 5, 3: [0, 0, 1, NAN, NAN], 4: [1, NAN, NAN, NAN, NAN]}
     same(by_person(model, table, "quit"), after)
-    assert model.warnings == ()
+    assert of_occasions(model) == ()
 
 
 def test_the_indicator_is_the_last_column(tmp_path: Path) -> None:
@@ -81,7 +88,7 @@ def test_with_lags_occasions_without_a_row_come_first(tmp_path: Path) -> None:
     model, table = understood(tmp_path, rows, COMMANDS + lagged)
     same(by_person(model, table, "week"), {1: [0, 1, 2, 3], 2: [0, 1, 2, 3, 4], 3: [0, 1]})
     same(by_person(model, table, "quit"), {1: [0, 0, 0, 1], 2: [0] * 5, 3: [0, 0]})
-    assert list(model.warnings) == [
+    assert list(of_occasions(model)) == [
         "5 occasions without a row were added, with missing values: '.lag' is the row of the previous whole number "
         "of week (TIMEID).",
         "1 row after a dropout was dropped. OPTIONS: nodrop; keeps such rows.",

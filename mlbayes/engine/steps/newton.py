@@ -13,7 +13,16 @@ import math
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from mlbayes.engine.augmentation import digamma, log1p_exp, log_gamma, log_normal_interval, trigamma
+from mlbayes.engine.augmentation import (
+    digamma,
+    log1p_exp,
+    log_logistic_density,
+    log_logistic_interval,
+    log_negative_binomial,
+    log_normal_interval,
+    logistic_cdf,
+    trigamma,
+)
 from mlbayes.engine.jit import kernel
 from mlbayes.engine.linalg import cholesky, packed, solve_lower, solve_upper
 from mlbayes.engine.steps.covariances import log_prior_factor
@@ -66,17 +75,11 @@ def probit_interval(lower: float, upper: float, d: NDArray) -> None:
 @kernel
 def logit_interval(lower: float, upper: float, d: NDArray) -> None:
     """The same for the standard logistic distribution."""
-    above = -log1p_exp(-upper) if math.isfinite(upper) else 0.0  # log F(upper)
-    below = -log1p_exp(lower) if math.isfinite(lower) else 0.0  # log (1 - F(lower))
-    gap = 0.0
-    if math.isfinite(upper) and math.isfinite(lower):
-        gap = math.log(-math.expm1(min(lower - upper, -1e-300)))
-    # F(u) - F(l) = F(u) (1 - F(l)) (1 - exp(l - u))
-    d[0] = above + below + gap
-    u = math.exp(above) if math.isfinite(upper) else 1.0
-    v = 1.0 - math.exp(below) if math.isfinite(lower) else 0.0
-    up = math.exp(math.log(max(u * (1.0 - u), 1e-300)) - d[0]) if math.isfinite(upper) else 0.0
-    low = math.exp(math.log(max(v * (1.0 - v), 1e-300)) - d[0]) if math.isfinite(lower) else 0.0
+    d[0] = log_logistic_interval(lower, upper)
+    u = logistic_cdf(upper)
+    v = logistic_cdf(lower)
+    up = math.exp(log_logistic_density(upper) - d[0])
+    low = math.exp(log_logistic_density(lower) - d[0])
     d[1] = up
     d[2] = -low
     d[3] = up * (1.0 - 2.0 * u) - up * up
@@ -92,14 +95,14 @@ def count_terms(y: float, eta: float, log_dispersion: float, d: NDArray) -> None
     has expectation 0 and is left out.
     """
     h = math.exp(-log_dispersion)
-    mu = math.exp(min(eta, 700.0))
-    total = h + mu
-    d[0] = log_gamma(y + h) - log_gamma(h) - log_gamma(y + 1.0) + y * eta
-    d[0] += h * math.log(h) - (y + h) * math.log(total)
-    d[1] = h * (y - mu) / total
-    d[3] = h * mu * (h + y) / (total * total)
-    first = digamma(y + h) - digamma(h) + math.log(h) + 1.0 - math.log(total) - (y + h) / total
-    second = trigamma(y + h) - trigamma(h) + 1.0 / h - 2.0 / total + (y + h) / (total * total)
+    log_odds = eta + log_dispersion
+    p = logistic_cdf(log_odds)  # mu / (h + mu)
+    q = logistic_cdf(-log_odds)
+    d[0] = log_negative_binomial(y, log_odds, h)
+    d[1] = q * y - p * h
+    d[3] = p * q * (h + y)
+    first = digamma(y + h) - digamma(h) - log1p_exp(log_odds) + p - q * y / h
+    second = trigamma(y + h) - trigamma(h) + (p * p + q * q * y / h) / h
     d[2] = -h * first
     d[5] = -h * h * second - h * first
 
@@ -113,22 +116,15 @@ def log_unit(
     `sd`: of a normal response; `tau`: thresholds, `last` of them.
     """
     if family == NEWTON_COUNT:
-        h = math.exp(-log_dispersion)
-        value = log_gamma(code + h) - log_gamma(h) - log_gamma(code + 1.0) + code * eta
-        return value + h * math.log(h) - (code + h) * math.log(h + math.exp(min(eta, 700.0)))
+        return log_negative_binomial(code, eta + log_dispersion, math.exp(-log_dispersion))
     if family == NEWTON_VARIANCE:
         return -0.5 * (eta + code * math.exp(min(-eta, 700.0)))
     c = int(code)
     upper = (tau[c] - eta) / sd if c < last else math.inf
     lower = (tau[c - 1] - eta) / sd if c > 0 else -math.inf
-    if family != NEWTON_LOGIT:
-        return log_normal_interval(lower, upper)
-    value = -log1p_exp(-upper) if c < last else 0.0
-    if c > 0:
-        value -= log1p_exp(lower)
-    if 0 < c < last:
-        value += math.log(-math.expm1(min(lower - upper, -1e-300)))
-    return value
+    return (
+        log_logistic_interval(lower, upper) if family == NEWTON_LOGIT else log_normal_interval(lower, upper)
+    )
 
 
 @kernel

@@ -9,8 +9,9 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from mlbayes.engine.augmentation import (
+    log1p_exp,
+    log_logistic_interval,
     log_normal_interval,
-    logistic_cdf,
     logistic_scale,
     polya_gamma,
     polya_gamma_one,
@@ -58,11 +59,7 @@ def log_probability(store: NDArray, row: NDArray, mean: float, sd: float, catego
     upper = threshold(store, cuts, row[RESPONSE_CATEGORIES], category + 1) - mean
     if row[RESPONSE_KIND] == RESPONSE_NORMAL:
         return log_normal_interval(lower / sd, upper / sd)
-    if lower + upper > 0.0:  # both far up: the smaller numbers are those of the other tail
-        share = logistic_cdf(-lower) - logistic_cdf(-upper)
-    else:
-        share = logistic_cdf(upper) - logistic_cdf(lower)
-    return math.log(max(share, 1e-300))
+    return log_logistic_interval(lower, upper)
 
 
 @kernel
@@ -142,8 +139,10 @@ def interval_logistic(rng: Generator, lower: float, upper: float) -> float:
 
 @kernel
 def interval_logistic_below(rng: Generator, lower: float, upper: float) -> float:
-    """The same for an interval that lies more below 0 than above: small probabilities are exact there."""
-    a = logistic_cdf(lower)
-    share = a + rng.random() * (logistic_cdf(upper) - a)
-    share = min(max(share, 1e-300), 1.0 - 1e-16)
-    return math.log(share / (1.0 - share))
+    """The same for an interval that lies more below 0 than above: logarithms of probabilities are exact there."""
+    below = -log1p_exp(-lower)
+    above = -log1p_exp(-upper)
+    ratio = math.exp(below - above)
+    share = above + math.log(1.0 - rng.random() * (1.0 - ratio))  # log probability, uniform between the two
+    share = min(share, -1e-16)
+    return share - math.log(-math.expm1(share))
