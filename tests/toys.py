@@ -176,6 +176,14 @@ def before_block(planned: PlannedModel, block: int, seed: int = 5, sweeps: int =
     return running
 
 
+def at_step(planned: PlannedModel, number: int, seed: int = 5, sweeps: int = 3) -> Running:
+    """The chain right before a step, after some sweeps."""
+    running = Running.start(planned, seed, sweeps)
+    for before in range(number):
+        running.step(before)
+    return running
+
+
 class Script:
     """Stands in for a Generator: normals from a list, then zeros; uniforms and gammas fixed."""
 

@@ -8,7 +8,7 @@ import pytest
 from rates import ALPHA
 from scipy import stats
 from toy_models import MODELS, made
-from toys import Running, before_block, draw_step, steps_of
+from toys import at_step, before_block, draw_step, steps_of
 from verifier import Dense, engine_vector
 
 from mlbayes.engine.steps.collapsed import log_marginal, read_parameters
@@ -23,14 +23,6 @@ PLANS = {name: made(name) for name in MODELS}
 def having(code: int) -> list[str]:
     """Names of the models whose plan has a step of a kind."""
     return [name for name, planned in PLANS.items() if steps_of(planned, code)]
-
-
-def at_step(planned, number: int, seed: int = 5, sweeps: int = 3) -> Running:
-    """The chain right before a step."""
-    running = Running.start(planned, seed, sweeps)
-    for before in range(number):
-        running.step(before)
-    return running
 
 
 # ------------------------------------------------------------------ interweaving

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from rates import ALPHA
 from scipy import stats
-from test_covariance_steps import at_step, group_of, prior_of
+from test_covariance_steps import group_of, prior_of
 from toy_models import COVARIANCE_MODELS, made
-from toys import before_block, steps_of
+from toys import at_step, before_block, steps_of
 from verifier import Dense, engine_vector
 
 from mlbayes.engine.steps.collapsed import log_marginal, read_parameters

@@ -15,7 +15,9 @@ import numpy as np
 from scipy import stats
 from toys import Running, generator, model_of
 
+from mlbayes.engine.augmentation import polya_gamma
 from mlbayes.engine.work import make_work
+from mlbayes.model.model import Model
 from mlbayes.plan import plan as p
 from mlbayes.plan.choose import PlannedModel, make_plan
 from mlbayes.plan.polynomial import TOP, Atom
@@ -55,11 +57,9 @@ class Toy:
     planned: PlannedModel = field(init=False)
 
     def __post_init__(self) -> None:
-        model = model_of(self.text, self.columns)
-        nothing = np.full(model.variables["y"].values.size, np.nan)
-        variables = {**model.variables, "y": replace(model.variables["y"], values=nothing)}
+        model = self.without_data(model_of(self.text, self.columns))
         with free_data():
-            self.planned = make_plan(replace(model, variables=variables))
+            self.planned = make_plan(model)
         store, plan = self.planned.store, self.planned.plan
         for row in plan.blocks:  # flat coefficients get a prior
             n = row[p.BLOCK_UNKNOWNS]
@@ -72,6 +72,14 @@ class Toy:
             memory[p.COLLAPSED_HEAD : p.COLLAPSED_HEAD + d] = 0.5
             memory[p.COLLAPSED_HEAD + d : p.COLLAPSED_HEAD + d + d * d] = np.eye(d).ravel()
         self.plan = plan
+
+    @staticmethod
+    def without_data(model: Model) -> Model:
+        """A model whose outcome lies in the store, where it can be changed, and nowhere else."""
+        nothing = np.full(model.variables["y"].values.size, np.nan)
+        return replace(
+            model, variables={**model.variables, "y": replace(model.variables["y"], values=nothing)}
+        )
 
     @property
     def levels(self) -> int:
@@ -291,6 +299,245 @@ class Responses(Toy):
         return [*found, store[self.at("value", "y", 1)].mean(), codes, b[~missing].mean() + 1e-3 * found[0]]
 
 
+class Categorical(Toy):
+    """A categorical or count outcome of clusters: y ~ c one + a x with random effects of some of these.
+
+    `one` is 1 but in rows beyond `real`, where the linear predictor is 0 and the outcome always the same: these rows
+    stand for a proper prior of a threshold, whose own is flat.
+    """
+
+    real: int
+    reverse = False  # a mistake: the categories of a binary outcome in the wrong order
+
+    @staticmethod
+    def without_data(model: Model) -> Model:
+        """Codes are in a vector of their own."""
+        return model
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.real = self.columns["y"].size if "one" not in self.columns else int(self.columns["one"].sum())
+        row, store = self.plan.newtons[0], self.planned.store
+        reference = store[row[p.NEWTON_MEMORY] + p.NEWTON_HEAD :][: row[p.NEWTON_SIZE] + row[p.NEWTON_EXTRAS]]
+        reference[:] = 0.0  # any is valid; from these values proposals are accepted now and then
+        reference[:2] = 0.3
+        size = int(row[p.NEWTON_SIZE]) - 2
+        reference[2 : 2 + size] = np.array([4.0, 0.0, 4.0]) if size == 3 else 1.0
+        often = np.where(self.plan.steps[:, 0] == p.STEP_NEWTON, 20 if size == 3 else 1, 1)
+        self.plan = self.plan._replace(steps=np.repeat(self.plan.steps, often, axis=0))
+
+    @property
+    def terms(self) -> list[np.ndarray]:
+        """What coefficients are multiplied with."""
+        x = self.planned.model.variables["x"].values
+        return [self.columns.get("one", np.ones_like(x)), x]
+
+    def mean(self, store: np.ndarray) -> np.ndarray:
+        """The linear predictor."""
+        r = self.planned.regressions.outcomes[0]
+        mean = sum(store[self.at("parameter", name)] * x for name, x in zip("ca", self.terms, strict=True))
+        for group in r.equation.random:
+            for t in group.terms:
+                mean = mean + store[self.at("effect", "0", 2, t)][self.rows(2)] * self.terms[t]
+        return mean
+
+    def coefficients(self, store: np.ndarray, rng: np.random.Generator) -> None:
+        """Coefficients and random effects from their priors: N(0.3, 0.5), and IW(p + 1, I) of p effects."""
+        r = self.planned.regressions.outcomes[0]
+        for name in "ca":
+            store[self.at("parameter", name)] = 0.3 + np.sqrt(0.5) * rng.standard_normal()
+        (group,), (factor,) = r.equation.random, r.factors
+        size = len(group.terms)
+        s = np.atleast_2d(stats.invwishart.rvs(size + 1, np.eye(size), random_state=rng))
+        lower = np.linalg.cholesky(s)
+        store[factor : factor + size * (size + 1) // 2] = lower[np.tril_indices(size)]
+        effects = lower @ rng.standard_normal((size, self.planned.symbols.units(2)))
+        for effect, t in zip(effects, reversed(group.terms), strict=True):
+            store[self.at("effect", "0", 2, t)] = effect
+
+    def forward(self, store: np.ndarray, rng: np.random.Generator) -> None:
+        self.coefficients(store, rng)
+        self.shape(store, rng)
+        self.data(store, rng)
+
+    def shape(self, store: np.ndarray, rng: np.random.Generator) -> None:
+        """Thresholds or dispersion from their prior."""
+
+    def codes(self, store: np.ndarray) -> np.ndarray:
+        """Places of the categories, or counts."""
+        at = self.plan.responses[0, p.RESPONSE_CODE]
+        return store[at : at + self.columns["y"].size]
+
+    def working(
+        self, store: np.ndarray, rng: np.random.Generator, size: np.ndarray, kappa: np.ndarray
+    ) -> None:
+        """Polya-Gamma precisions and working responses given the data."""
+        row = self.plan.responses[0]
+        shift = np.log(1.0 / store[row[p.RESPONSE_CUTS]]) if row[p.RESPONSE_KIND] == p.RESPONSE_COUNT else 0.0
+        psi = self.mean(store) - shift
+        w = np.array([polya_gamma(rng, b, z) for b, z in zip(size, psi, strict=True)])
+        store[row[p.RESPONSE_VALUE] :][: w.size] = kappa / w + shift
+        store[row[p.RESPONSE_ROOT] :][: w.size] = np.sqrt(w)
+
+    def read(self, store: np.ndarray) -> list[float]:
+        r = self.planned.regressions.outcomes[0]
+        found = [float(store[self.at("parameter", name)][0]) for name in "ca"]
+        size = len(r.equation.random[0].terms)
+        lower = np.zeros((size, size))
+        lower[np.tril_indices(size)] = store[r.factors[0] :][: size * (size + 1) // 2]
+        return [*found, *(lower @ lower.T)[np.tril_indices(size)]]
+
+    def fit(self, store: np.ndarray) -> list[float]:
+        """How outcomes and linear predictor go together, with a little of something continuous against ties."""
+        y, eta = self.codes(store)[: self.real], self.mean(store)[: self.real]
+        return [float(np.mean(y * np.tanh(0.5 * eta)))]
+
+
+class Probit(Categorical):
+    """Three categories; the threshold's prior is flat times what the rows beyond `real` say."""
+
+    quantities = ("c", "a", "S", "tau", "y")
+    jacobian = 1.0  # 0: a mistake, thresholds are flat on the scale of their logarithms
+
+    @property
+    def cut(self) -> int:
+        return int(self.plan.responses[0, p.RESPONSE_CUTS]) + 1
+
+    def shape(self, store: np.ndarray, rng: np.random.Generator) -> None:
+        beyond = self.columns["y"][self.real :]
+        grid = np.linspace(0.001, 5.0, 5000)
+        share = stats.norm.cdf(grid) - 0.5
+        mass = (
+            share ** (beyond == 1).sum()
+            * (0.5 - share) ** (beyond == 2).sum()
+            * grid ** (self.jacobian - 1.0)
+        )
+        store[self.cut] = rng.choice(grid, p=mass / mass.sum())
+
+    def data(self, store: np.ndarray, rng: np.random.Generator) -> None:
+        mean, codes = self.mean(store), self.codes(store)
+        response = mean + rng.standard_normal(mean.size)
+        cuts = np.array([-np.inf, 0.0, store[self.cut], np.inf])
+        own = np.arange(mean.size) < self.real
+        codes[own] = np.searchsorted(cuts[1:-1], response[own])
+        places = codes.astype(int)
+        low, high = stats.norm.cdf(cuts[places] - mean), stats.norm.cdf(cuts[places + 1] - mean)
+        inside = mean + stats.norm.ppf(low + rng.random(mean.size) * (high - low))
+        store[self.at("response", "y", 1)] = np.where(own, response, inside)
+
+    def read(self, store: np.ndarray) -> list[float]:
+        found = super().read(store)
+        return [
+            *found,
+            float(store[self.cut]),
+            float(self.codes(store)[: self.real].mean() + 1e-3 * found[0]),
+        ]
+
+
+class Logit(Categorical):
+    """Two categories, random intercepts and slopes."""
+
+    quantities = ("c", "a", "S_xx", "S_1x", "S_11", "y")
+
+    def data(self, store: np.ndarray, rng: np.random.Generator) -> None:
+        y = (rng.random(self.real) < 1.0 / (1.0 + np.exp(-self.mean(store)))).astype(float)
+        self.codes(store)[:] = 1.0 - y if self.reverse else y
+        self.working(store, rng, np.ones(self.real), self.codes(store) - 0.5)
+
+    def read(self, store: np.ndarray) -> list[float]:
+        found = super().read(store)
+        return [*found, float(self.codes(store).mean() + 1e-3 * found[0])]
+
+
+class Count(Categorical):
+    """Negative binomial counts with log link; the prior variance of the log dispersion is that of the plan."""
+
+    quantities = ("c", "a", "S", "log alpha", "y")
+
+    def shape(self, store: np.ndarray, rng: np.random.Generator) -> None:
+        row = self.plan.newtons[0]
+        variance = store[row[p.NEWTON_PRIOR] + 2 * row[p.NEWTON_SIZE]]
+        store[self.plan.responses[0, p.RESPONSE_CUTS]] = np.exp(np.sqrt(variance) * rng.standard_normal())
+
+    def data(self, store: np.ndarray, rng: np.random.Generator) -> None:
+        size = 1.0 / store[self.plan.responses[0, p.RESPONSE_CUTS]]
+        mean = np.exp(self.mean(store)) * rng.standard_gamma(size, self.real) / size
+        y = rng.poisson(np.minimum(mean, 1e9)).astype(float)
+        self.codes(store)[:] = y
+        self.working(store, rng, y + size, 0.5 * (y - size))
+
+    def read(self, store: np.ndarray) -> list[float]:
+        found = super().read(store)
+        alpha = store[self.plan.responses[0, p.RESPONSE_CUTS]]
+        return [*found, float(np.log(alpha)), float(np.log1p(self.codes(store)).mean() + 1e-3 * found[0])]
+
+
+class Series(Toy):
+    """y - mu_g = a (lag of y - mu_g) + e with values missing; mu_g ~ N(c, v); values before the first N(0, 1)."""
+
+    quantities = ("c", "a", "s", "v", "mu", "missing", "before", "observed")
+
+    @staticmethod
+    def without_data(model: Model) -> Model:
+        """Which values are missing matters; those that are not are in the store, too."""
+        return model
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        row, self.series = self.plan.series[0], self.planned.symbols.series("y")
+        prior = self.planned.store[row[p.SERIES_PRIOR] :][: 2 * row[p.SERIES_PLACES]].reshape(2, -1)
+        prior[0, self.series.before], prior[1, self.series.before] = 1.0, 0.0  # not those of certain data
+
+    @property
+    def values(self) -> slice:
+        first = int(self.plan.series[0, p.SERIES_VALUES])
+        return slice(first, first + self.series.places)
+
+    def precision(self, name: str) -> int:
+        return next(r.precision for r in self.planned.regressions.outcomes if r.equation.outcome == name)
+
+    def forward(self, store: np.ndarray, rng: np.random.Generator) -> None:
+        store[self.at("parameter", "c")] = 0.5 + rng.standard_normal()
+        store[self.at("parameter", "a")] = 0.3 + 0.3 * rng.standard_normal()
+        for name in ("y", "mu"):
+            store[self.precision(name)] = rng.gamma(4.0) / 3.0
+        mu = store[self.at("parameter", "c")] + rng.standard_normal(self.planned.symbols.units(2)) / np.sqrt(
+            store[self.precision("mu")]
+        )
+        store[self.at("value", "mu", 2)] = mu
+        self.data(store, rng)
+
+    def data(self, store: np.ndarray, rng: np.random.Generator) -> None:
+        """A new series with everything that is missing in it: a state from the joint law only after `forward`."""
+        a, sd = store[self.at("parameter", "a")][0], 1.0 / np.sqrt(store[self.precision("y")])
+        mu, y = store[self.at("value", "mu", 2)], store[self.values]
+        for g, (start, end) in enumerate(zip(self.series.starts[:-1], self.series.starts[1:], strict=True)):
+            y[start] = rng.standard_normal()
+            for k in range(start + 1, end):
+                y[k] = mu[g] + a * (y[k - 1] - mu[g]) + sd * rng.standard_normal()
+        store[self.at("value", "y", 1)] = y[self.series.rows]
+
+    def read(self, store: np.ndarray) -> list[float]:
+        y, known, mu = store[self.values], self.series.known, store[self.at("value", "mu", 2)]
+        found = [float(store[self.at("parameter", name)][0]) for name in "ca"]
+        found += [1.0 / store[self.precision("y")], 1.0 / store[self.precision("mu")], float(mu.mean())]
+        missing = self.series.rows[~known[self.series.rows]]
+        return [*found, *(float(y[at].mean()) for at in (missing, self.series.before, known))]
+
+    def fit(self, store: np.ndarray) -> list[float]:
+        """Products of neighbours where one or both are missing, and squares of standardised residuals."""
+        y, mu, a = (
+            store[self.values],
+            store[self.at("value", "mu", 2)][self.rows(2)],
+            self.at("parameter", "a"),
+        )
+        rows = self.series.rows
+        residuals = y[rows] - mu - store[a] * (y[rows - 1] - mu)
+        squares = residuals**2 * store[self.precision("y")]
+        missing = ~self.series.known[rows]
+        return [float(squares.sum()), float(squares[missing].sum())]
+
+
 def replicates(
     toy: Toy,
     count: int,
@@ -322,6 +569,20 @@ def replicates(
             running.sweeps(sweeps, burn=1, start=10**6)
         after.append(toy.read(running.store) + toy.fit(running.store))
     return np.array(before), np.array(after)
+
+
+def acceptance(toy: Categorical, count: int = 100) -> float:
+    """Share of sweeps that accept a proposal of coefficients, factors, thresholds or dispersion."""
+    rng, (number,) = generator(2), toy.plan.newtons[:, p.NEWTON_MEMORY]
+    planned = replace(toy.planned, plan=toy.plan)
+    running = Running(planned, toy.planned.store.copy(), generator(3), make_work(toy.plan))
+    accepted = 0
+    for _ in range(count):
+        running.store[:] = toy.planned.store
+        toy.forward(running.store, rng)
+        running.sweeps(1, burn=1, start=10**6)
+        accepted += running.store[number] > 0.0
+    return accepted / count
 
 
 def p_values(toy: Toy, count: int, **options) -> dict[str, float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from geweke import Cells, Mixed, Predictor, Responses, p_values
+from geweke import Cells, Count, Logit, Mixed, Predictor, Probit, Responses, Series, acceptance, p_values
 from rates import ALPHA
 from toys import generator
 
@@ -64,6 +64,46 @@ def responses():
     )
 
 
+COEFFICIENTS = "PARAMETERS: c ~ normal(.3, .5); a ~ normal(.3, .5);"
+
+
+def probit():
+    """Eight clusters of real rows and one of rows that make the prior of the threshold proper."""
+    g = np.repeat(np.arange(9), [3] * 8 + [8])
+    one = (g < 8).astype(float)
+    y = np.tile([1.0, 1.0, 2.0, 2.0, 1.0, 1.0, 0.0, 2.0], 4)  # the last 8 are one threshold's prior
+    columns = {"g": g, "one": one, "x": generator(13).normal(size=g.size) * one, "y": y}
+    text = "DATA: t; CLUSTERID: g; ORDINAL: y; FIXED: one x; OPTIONS: prior1; MODEL: y ~ 1@0 one@c x@a | 1@0 one;"
+    return Probit(text + COEFFICIENTS, columns)
+
+
+def logit():
+    columns = design(size=4)
+    columns["y"] = np.tile([0.0, 1.0], columns["y"].size // 2)
+    text = "DATA: t; CLUSTERID: g; ORDINAL: y; FIXED: x; OPTIONS: prior1; MODEL: logit(y) ~ 1@c x@a | x;"
+    return Logit(text + COEFFICIENTS, columns)
+
+
+def count():
+    columns = design(size=4)
+    columns["y"] = np.tile([0.0, 1.0, 3.0, 2.0], columns["y"].size // 4)
+    text = "DATA: t; CLUSTERID: g; COUNT: y; FIXED: x; OPTIONS: prior1; MODEL: y ~ 1@c x@a;"
+    toy = Count(text + COEFFICIENTS, columns)
+    row = toy.plan.newtons[0]
+    toy.planned.store[row[p.NEWTON_PRIOR] + 2 * row[p.NEWTON_SIZE]] = 0.25  # counts of 0 alone say nothing
+    return toy
+
+
+def series():
+    columns = design(size=6)
+    columns["t"] = np.tile(np.arange(6.0), 8)
+    columns["y"][[0, 7, 8, 13, 17, 18, 19, 29, 33, 40]] = np.nan
+    text = "DATA: t; CLUSTERID: g; TIMEID: t; LATENT: g = mu; MODEL: lagged = y.lag - mu; y ~ 1@mu lagged@a; mu ~ 1@c;"
+    text += "y@s; mu@v; PARAMETERS: a ~ normal(.3, .09); c ~ normal(.5, 1); s ~ ig(4, 3); v ~ ig(4, 3);"
+    return Series(text, columns)
+
+
+CATEGORICAL = {f.__name__: f for f in (probit, logit, count)}
 TOYS = {f.__name__: f for f in (two_levels, three_levels, predictor, cells, responses)}
 
 
@@ -73,7 +113,59 @@ def test_sweeps_leave_the_joint_distribution_alone(name):
     assert min(found.values()) > ALPHA, found
 
 
+@pytest.mark.parametrize("name", CATEGORICAL)
+def test_categorical_outcomes_leave_the_joint_distribution_alone(name):
+    toy = CATEGORICAL[name]()
+    assert acceptance(toy) > 0.08  # else the step would do nothing and pass
+    found = p_values(toy, 1500, rounds=2)
+    assert min(found.values()) > ALPHA, found
+
+
+def test_series_leave_the_joint_distribution_alone():
+    """Without new data in between: of a series with gaps the observed part alone would have to be drawn."""
+    found = p_values(series(), 1500, rounds=1, sweeps=4)
+    assert min(found.values()) > ALPHA, found
+
+
 # ------------------------------------------------------------------ planted errors
+def test_a_missing_jacobian_of_thresholds_is_caught():
+    """Data whose thresholds are flat on the scale on which they are proposed: the sampler must not keep to that."""
+    toy = probit()
+    toy.jacobian = 0.0
+    assert caught(toy, rounds=5)
+
+
+def test_a_wrong_sd_of_responses_is_caught():
+    """Coefficients and thresholds are moved as if responses had the SD 0.6."""
+    toy = probit()
+    newtons = toy.plan.newtons.copy()
+    newtons[0, p.NEWTON_SD] = toy.planned.store.size
+    assert caught(
+        toy, plan=toy.plan._replace(newtons=newtons), rounds=5, extra=[0.6] * newtons[0, p.NEWTON_UNITS]
+    )
+
+
+def test_the_wrong_sign_of_working_responses_is_caught():
+    toy = logit()
+    toy.reverse = True
+    assert caught(toy, rounds=2)
+
+
+def test_a_wrong_dispersion_of_working_responses_is_caught():
+    toy = count()
+    responses = toy.plan.responses.copy()
+    responses[0, p.RESPONSE_CUTS] = toy.planned.store.size
+    plan = without(toy, p.STEP_NEWTON)._replace(responses=responses)  # which heals the coefficients
+    assert caught(toy, plan=plan, extra=(0.1,), rounds=4)
+
+
+def test_a_wrong_precision_of_first_values_is_caught():
+    toy = series()
+    row = toy.plan.series[0]
+    toy.planned.store[row[p.SERIES_PRIOR] :][: row[p.SERIES_PLACES]] *= 3.0
+    assert caught(toy, rounds=1)
+
+
 def caught(toy, rounds: int = 3, **mutation) -> bool:
     found = p_values(toy, COUNT, rounds=rounds, **mutation)
     return min(found.values()) < ALPHA
