@@ -47,7 +47,7 @@ def report(folder: Path, text: str, threads: int) -> str:
     model, _ = pipeline.understand(source, options)
     made = pipeline.plan(model)
     draws = pipeline.sample(made, threads, Silent(), threading.Event())
-    return pipeline.write(pipeline.summarise(model, draws), options)
+    return pipeline.write([pipeline.summarise(model, draws)], options)
 
 
 def test_threads_do_not_change_a_byte(tmp_path):
