@@ -192,7 +192,8 @@ class Values:
     outcome at the most, which count with their working response.
     `lags`: (name, occasions).  `cluster_variances`: per equation a residual variance of each
     cluster.  `active`: per equation which units count.  `raw`: equations whose predictors
-    are not centred at grand means.
+    are not centred at grand means.  `covariances`: residual covariance matrices by their equations.
+    `cuts`: per ordinal outcome all thresholds, the first 0; `dispersions`: per count outcome.
     """
 
     def __init__(self, model) -> None:
@@ -211,6 +212,9 @@ class Values:
         self.lags: dict = {}
         self.forms: set = set()
         self.cluster_variances: dict = {}
+        self.covariances: dict = {}
+        self.cuts: dict = {}
+        self.dispersions: dict = {}
         self.raw: set = set()
 
     # -------------------------------------------------------------- expressions
@@ -253,6 +257,8 @@ class Values:
         variable = self.model.variables[name]
         if form == "LAG":
             return self.lags[name, e.argument]
+        if form == "EFFECT":
+            return self.spread(self.named_effect(name), level, e.level)
         own = e.level if form == "MEAN" else variable.level
         values = self.means[name, e.level] if form == "MEAN" else self.data[name]
         if form == "DUMMY":
@@ -269,6 +275,13 @@ class Values:
         if centring == "GROUP":
             return values - self.spread(self.means[name, own + 1], level, own + 1)
         return values if raw else values - self.grand[name]
+
+    def named_effect(self, name: str) -> Array:
+        """Values of a random effect that other equations use, over its clusters."""
+        named = next(effect for effect in self.model.named_effects if effect.name == name)
+        k = next(k for k, e in enumerate(self.model.equations) if e.outcome == named.outcome)
+        group = next(group for group in self.model.equations[k].random if group.level == named.level)
+        return self.effects[k, None, named.level][group.labels.index(named.label)]
 
     def coefficient(self, name: str) -> float:
         """Value of a parameter: free, fixed, or defined by others."""
@@ -310,8 +323,11 @@ class Values:
 
     def log_outcomes(self) -> float:
         """Outcomes given everything else, for the units that count."""
-        total = 0.0
+        total = sum(float(self.log_correlated(members).sum()) for members in self.covariances)
+        correlated = {k for members in self.covariances for k in members}
         for k, equation in enumerate(self.model.equations):
+            if k in correlated:
+                continue
             on = self.active[k]
             codes = self.categories(k)
             form = next((code for code in codes if (k, code) in self.forms), None)
@@ -330,6 +346,16 @@ class Values:
                 log_normal(left[on], self.fitted(k)[on], self.variance(k)[on]) + self.log_slope(k)[on].sum()
             )
         return total
+
+    def log_correlated(self, members: tuple[int, ...]) -> Array:
+        """Log density of equations with correlated residuals, latent responses where an outcome is categorical."""
+        deviations = []
+        for k in members:
+            outcome = self.data[self.model.equations[k].outcome]
+            left = self.working[k, None][0] if (k, None) in self.working else self.left(k, outcome)
+            deviations.append(left - self.fitted(k))
+        law = stats.multivariate_normal(np.zeros(len(members)), self.covariances[members])
+        return np.atleast_1d(law.logpdf(np.stack(deviations, axis=1)))
 
     def left(self, k: int, values: Array) -> Array:
         """What is normal around an equation's linear predictor, from values of its outcome."""
@@ -355,7 +381,28 @@ class Values:
         for v, other in enumerate(self.model.equations):
             if other.distribution.name == "LOG_VARIANCE" and other.outcome == equation.outcome:
                 return np.exp(self.fitted(v))
-        return np.full(self.active[k].size, self.coefficient(equation.residual))
+        return np.full(self.active[k].size, self.coefficient(equation.residual)) / self.weights(
+            equation.level
+        )
+
+    def weights(self, level: int) -> Array:
+        """Sampling weights of rows: scaled to sum to the size of their cluster, times that of the cluster."""
+        n = self.model.hierarchy.units[level - 1]
+        total = np.ones(n)
+        if level > 1:
+            return total
+        clusters = (
+            self.model.hierarchy.ancestors(1, 2) if self.model.hierarchy.levels > 1 else np.zeros(n, int)
+        )
+        for name in self.model.weights:
+            variable = self.model.variables[name]
+            values = self.spread(variable.values, 1, variable.level)
+            if variable.level == 1:
+                values = np.array(
+                    [w / values[clusters == c].mean() for w, c in zip(values, clusters, strict=True)]
+                )
+            total = total * values
+        return total / total.mean()
 
     def log_effects(self) -> float:
         """Random effects given their covariance matrices."""

@@ -56,6 +56,10 @@ def values_of(planned, store: np.ndarray) -> naive.Values:
         values.active[k] = r.active
         if r.population >= 0:
             values.cluster_variances[k] = read(r.root) ** -2.0
+        if r.cuts >= 0:
+            values.cuts[k] = store[r.cuts : r.cuts + len(model.variables[r.equation.outcome].codes) - 1]
+        if r.dispersion >= 0:
+            values.dispersions[k] = float(store[r.dispersion])
         if not r.continuous and not r.of_variance:
             precision = np.ones(r.active.size) if r.root is None else read(r.root) ** 2
             values.working[k, category] = (read(r.left), precision)
@@ -68,6 +72,12 @@ def values_of(planned, store: np.ndarray) -> naive.Values:
             values.matrices[k, category, group.level] = (lower @ lower.T)[::-1, ::-1]
             effects = [read(r.effect(group.level, t)) for t in group.terms]
             values.effects[k, category, group.level] = np.stack(effects)
+    for c in planned.regressions.covariances:
+        size = len(c.members)
+        lower = np.zeros((size, size))
+        lower[np.tril_indices(size)] = store[c.factor : c.factor + size * (size + 1) // 2]
+        sources = tuple(planned.regressions.outcomes[k].planned.source for k in c.members)
+        values.covariances[sources] = lower @ lower.T
     parts: dict[str, int] = {}
     for part in planned.regressions.predictors:
         number = parts.setdefault(part.name, 0)
