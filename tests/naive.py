@@ -191,8 +191,9 @@ class Values:
     unit.  Several logits of a nominal outcome count with their probabilities, but for those in `forms`, one for each
     outcome at the most, which count with their working response.
     `lags`: (name, occasions).  `cluster_variances`: per equation a residual variance of each
-    cluster.  `active`: per equation which units count.  `raw`: equations whose predictors
-    are not centred at grand means.  `covariances`: residual covariance matrices by their equations.
+    cluster.  `active`: per equation which units count.  `modes`: what becomes of
+    centring at grand means in an equation: "exact", "raw" (none) or "shifted" (at observed means).
+    `covariances`: residual covariance matrices by their equations.
     `cuts`: per ordinal outcome all thresholds, the first 0; `dispersions`: per count outcome.
     """
 
@@ -215,14 +216,14 @@ class Values:
         self.covariances: dict = {}
         self.cuts: dict = {}
         self.dispersions: dict = {}
-        self.raw: set = set()
+        self.modes: dict = {}
 
     # -------------------------------------------------------------- expressions
     def spread(self, values: Array, lower: int, level: int) -> Array:
         """Values of units of `level` for the units of a level below."""
         return values[self.model.hierarchy.ancestors(lower, level)]
 
-    def expression(self, e, level: int, raw: bool) -> Array:
+    def expression(self, e, level: int, mode: str = "exact") -> Array:
         """An expression of the model graph over the units of a level."""
         kind = type(e).__name__
         if kind == "Constant":
@@ -230,8 +231,8 @@ class Values:
         if kind == "ParameterReference":
             return np.full(self.model.hierarchy.units[level - 1], self.coefficient(e.name))
         if kind == "Reference":
-            return self.reference(e, level, raw)
-        x = [self.expression(argument, level, raw) for argument in e.arguments]
+            return self.reference(e, level, mode)
+        x = [self.expression(argument, level, mode) for argument in e.arguments]
         return {
             "+": lambda: x[0] + x[1],
             "-": lambda: x[0] - x[1] if len(x) == 2 else -x[0],
@@ -251,7 +252,7 @@ class Values:
             "==": lambda: (x[0] == x[1]).astype(float),
         }[e.operator]()
 
-    def reference(self, e, level: int, raw: bool) -> Array:
+    def reference(self, e, level: int, mode: str = "exact") -> Array:
         """A variable in an expression: its value, dummy or cluster mean, less what it is centred at."""
         form, centring, name = e.form.name, e.centring.name, e.variable
         variable = self.model.variables[name]
@@ -272,9 +273,13 @@ class Values:
             means = [values[self.model.hierarchy.ancestors(level, own + 1) == j].mean()
                      for j in range(self.model.hierarchy.units[own])]  # fmt: skip
             return values - self.spread(np.array(means), level, own + 1)
+        if centring == "GROUP" and form == "VALUE" and variable.kind.name == "ORDINAL":
+            return values - self.spread(stats.norm.cdf(self.means[name, own + 1]), level, own + 1)
         if centring == "GROUP":
             return values - self.spread(self.means[name, own + 1], level, own + 1)
-        return values if raw else values - self.grand[name]
+        if mode == "shifted":
+            return values - np.nanmean(self.spread(variable.values, 1, variable.level))
+        return values if mode == "raw" else values - self.grand[name]
 
     def named_effect(self, name: str) -> Array:
         """Values of a random effect that other equations use, over its clusters."""
@@ -289,15 +294,15 @@ class Values:
         if parameter.fixed is not None:
             return parameter.fixed
         if parameter.definition is not None:
-            return float(self.expression(parameter.definition, 1, False)[0])
+            return float(self.expression(parameter.definition, 1)[0])
         return self.parameters[name]
 
     # -------------------------------------------------------------- pieces of the density
     def fitted(self, k: int, category: int | None = None) -> Array:
         """Linear predictor of an equation (of the logit of a category) with its random effects."""
         equation = self.model.equations[k]
-        raw = k in self.raw
-        terms = [self.expression(term.expression, equation.level, raw) for term in equation.terms]
+        mode = self.modes.get(k, "exact")
+        terms = [self.expression(term.expression, equation.level, mode) for term in equation.terms]
         own = [t.category == category for t in equation.terms]
         total = np.zeros(self.model.hierarchy.units[equation.level - 1])
         for term, x, mine in zip(equation.terms, terms, own, strict=True):

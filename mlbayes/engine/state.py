@@ -290,5 +290,5 @@ def centred_as_shown(state: State, name: str) -> Vector:
     variable = state.model.variables[name]
     values = state.value(name)
     if variable.role is Role.FIXED and variable.centring is Centring.GRAND:
-        return values - state.model.fixed_mean(name)
+        return values - state.model.observed_mean(name)
     return values

@@ -14,6 +14,7 @@ from mlbayes.model.flat_priors import check_flat_priors
 from mlbayes.model.identification import check_identification
 from mlbayes.model.model import (
     Centring,
+    Family,
     Form,
     Kind,
     Model,
@@ -34,6 +35,7 @@ def check_model(model: Model, script: Script, notes: Notes) -> None:
         check_lags,
         check_group_centring,
         check_observed,
+        check_indicators,
         check_weights,
         check_flat_priors,
         check_identification,
@@ -97,6 +99,27 @@ def _cycles(edges: dict[str, set[str]]) -> Iterator[list[str]]:
             fresh = sorted(following & edges.keys() - seen)
             seen |= set(fresh)
             paths += [[*path, name] for name in fresh]
+
+
+def check_indicators(model: Model, script: Script, notes: Notes) -> None:
+    """The data say nothing of what `y.missing` does to y; a number or a prior must."""
+    for equation in model.equations:
+        for term in equation.terms:
+            parameter = model.parameters[term.coefficient]
+            free = parameter.fixed is None and parameter.definition is None
+            own = [
+                r
+                for r in references(term.expression)
+                if model.variables[r.variable].indicates == equation.outcome
+            ]
+            if own and free and parameter.prior.family is Family.FLAT:
+                indicator = own[0].variable
+                message = (
+                    f"the data say nothing about this coefficient: '{indicator}' is 0 wherever"
+                    f" '{equation.outcome}' is observed"
+                )
+                hint = f"label it, {indicator}@d, and give a number or a prior: PARAMETERS: d = 0.5;"
+                notes.problem(message, term.span or equation.span, hint)
 
 
 def check_lags(model: Model, script: Script, notes: Notes) -> None:

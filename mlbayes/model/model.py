@@ -176,7 +176,7 @@ class Variable:
     `values`: shape (units of its level,), in sorted order, nan where missing (all nan for latent variables).
     `codes`: sorted distinct codes of an ordinal or nominal variable.  `reference`: code of the reference
     category of a nominal one.  `chosen_reference`: False when the program chose it.  `centring` as in CENTER;
-    `mean_centring` is that of `x.mean`.  `because`: why it has this role.
+    `mean_centring` is that of `x.mean`.  `because`: why it has this role.  `indicates`: of `x.missing`, the name x.
     """
 
     name: str
@@ -190,6 +190,7 @@ class Variable:
     centring: Centring = Centring.NONE
     mean_centring: Centring = Centring.NONE
     because: str = ""
+    indicates: str = ""
 
     @property
     def missing(self) -> NDArray[np.bool_]:
@@ -509,7 +510,7 @@ class Model:
             span = self.places.get(command)
         return f" (line {self.source.line_and_column(span.start)[0]})" if span is not None else ""
 
-    def fixed_mean(self, name: str) -> float:
-        """The observed mean over rows at which a fixed variable is centred (a level-2 value counts once a row)."""
+    def observed_mean(self, name: str) -> float:
+        """The observed mean over rows, at which fixed variables are centred (a level-2 value counts once a row)."""
         variable = self.variables[name]
-        return float(np.mean(variable.values[self.hierarchy.ancestors(1, variable.level)]))
+        return float(np.nanmean(variable.values[self.hierarchy.ancestors(1, variable.level)]))

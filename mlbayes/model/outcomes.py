@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from mlbayes.language import nodes
 from mlbayes.language.nodes import Name
 from mlbayes.model.drafts import Draft
@@ -44,7 +42,7 @@ def draft_outcome(
         else:
             resolver.unknown(written)
         return None
-    variable = resolver.variables.get(name.name) or _indicator(name, resolver)
+    variable = resolver.variables.get(name.name) or resolver.indicator(name)
     if variable.name in resolver.names.effects:
         hint = "declare it in LATENT to give it an equation"
         resolver.notes.problem(f"the random effect '{variable.name}' cannot be an outcome", name.span, hint)
@@ -52,17 +50,6 @@ def draft_outcome(
     left, title, distribution = _left_side(expression, variable, resolver)
     latent = variable.role is Role.LATENT
     return Draft(variable, left, title, distribution, latent, block, span)
-
-
-def _indicator(name: Name, resolver: Resolver) -> Variable:
-    """`y.missing` on the left is a complete binary variable of its own, which joins the others."""
-    source = resolver.variables[name.name.removesuffix(".missing")]
-    if source.role is Role.LATENT or source.name in resolver.names.effects:
-        resolver.notes.problem(f"'{source.name}' is latent, so '{name.name}' has no meaning", name.span)
-    values = source.missing.astype(np.float64)
-    variable = Variable(name.name, Kind.ORDINAL, source.level, Role.UNUSED, values, (0, 1))
-    resolver.variables[name.name] = variable
-    return variable
 
 
 def _left_side(

@@ -110,6 +110,8 @@ def _role_on_the_right(
         return Role.FIXED, "it is listed in FIXED"
     if name in identifiers:
         return Role.FIXED, "it is an identifier"
+    if variable.indicates:
+        return Role.FIXED, "whether a value is missing is always known"
     if name in reasons:
         return Role.PREDICTOR, reasons[name]
     if reasons:
@@ -189,9 +191,15 @@ def build_means_models(
 
 
 def _part(variable: Variable, level: int, levels: int, others: Sequence[Variable]) -> PredictorPart:
-    """What predicts a variable or its cluster mean at a level: the others that vary there, in file order."""
+    """What predicts a variable or its cluster mean at a level: the others that vary there, in file order.
+
+    Not whether it is missing itself, which is constant wherever it is observed.
+    """
     predictors = [
-        pair for other in others if other.name != variable.name for pair in _at_level(other, level, levels)
+        pair
+        for other in others
+        if variable.name not in (other.name, other.indicates)
+        for pair in _at_level(other, level, levels)
     ]
     return PredictorPart(level, tuple(r for r, _ in predictors), tuple(label for _, label in predictors))
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+
 from mlbayes.language import nodes
 from mlbayes.language.commands import FUNCTION_TABLE
 from mlbayes.language.nodes import Name
@@ -21,6 +23,7 @@ from mlbayes.model.model import (
     Operation,
     ParameterReference,
     Reference,
+    Role,
     Variable,
 )
 from mlbayes.model.names import INTERCEPT, PARAMETER_SUFFIXES, Names, Split
@@ -28,6 +31,7 @@ from mlbayes.model.notes import Notes
 from mlbayes.problems import nearest
 from mlbayes.source import Span
 
+MISSING = ".missing"
 ATOM = 9
 STRENGTH = {"or": 1, "and": 2, "+": 4, "-": 4, "*": 5, "/": 5, "neg": 6, "^": 7}
 COMPARISON = 3
@@ -130,6 +134,10 @@ class Resolver:
         return Resolved(operation, text, strength, span=expression.span)
 
     def _call(self, call: nodes.Call) -> Resolved:
+        if call.function == "ismissing" and len(call.arguments) == 1:
+            (argument,) = call.arguments
+            if isinstance(argument, Name) and argument.name in self.variables:
+                return self.expression(Name(argument.name + MISSING, span=call.span))
         arguments = [self.expression(argument) for argument in call.arguments]
         name = "ln" if call.function == "log" else call.function
         function = FUNCTION_TABLE.get(call.function)
@@ -179,6 +187,8 @@ class Resolver:
             return Resolved(Reference(base, variable.level, Form.EFFECT), base)
         if form is Form.MEAN:
             return self._mean(name, variable)
+        if form is Form.MISSING:
+            return Resolved(Reference(self.indicator(name).name, variable.level), name.name)
         if form is Form.RESPONSE and variable.kind is not Kind.ORDINAL:
             self.notes.problem(f"'{base}.latent' needs '{base}' to be declared in ORDINAL", name.span)
         if form is Form.DUMMY and split.argument not in variable.codes:
@@ -190,6 +200,18 @@ class Resolver:
             )
         text = f"{base}.lag{split.argument}" if form is Form.LAG else name.name
         return Resolved(Reference(base, variable.level, form, split.argument, variable.centring), text)
+
+    def indicator(self, name: Name) -> Variable:
+        """`y.missing` is a complete binary variable of its own, which joins the others."""
+        source = self.variables[name.name.removesuffix(MISSING)]
+        if source.role is Role.LATENT or source.name in self.names.effects:
+            self.notes.problem(f"'{source.name}' is latent, so '{name.name}' has no meaning", name.span)
+        if name.name not in self.variables:
+            values = source.missing.astype(np.float64)
+            self.variables[name.name] = Variable(
+                name.name, Kind.ORDINAL, source.level, Role.UNUSED, values, (0, 1), indicates=source.name
+            )
+        return self.variables[name.name]
 
     def _mean(self, name: Name, variable: Variable) -> Resolved:
         """The latent cluster mean of a variable, at the level in brackets or the next one above it."""

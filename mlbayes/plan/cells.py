@@ -1,46 +1,104 @@
-"""The Metropolis step on missing values that enter their equations other than linearly."""
+"""The Metropolis step on missing values and cluster means that enter their equations other than linearly."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
+from mlbayes.model.model import Kind
 from mlbayes.plan import plan as p
-from mlbayes.plan.builder import UnitSet
+from mlbayes.plan.builder import PlanBuilder, UnitSet
 from mlbayes.plan.dependents import cell_set, dependents, powers
 from mlbayes.plan.evaluator import Evaluator
-from mlbayes.plan.polynomial import Atom, Polynomial
+from mlbayes.plan.polynomial import TOP, Atom, Polynomial
 from mlbayes.plan.symbols import Symbols
 from mlbayes.plan.transformations import Transformation
 from mlbayes.plan.unknowns import Logits, Residual
 
+Coefficients = list[list[int]]
+
 REPEATS = 3  # proposals for each value in a sweep
 
 
+@dataclass(frozen=True)
+class Moved:
+    """What a step moves: `atom`, for some units of its level; `spread` tells how far, shape (units,).
+
+    `shown`: a symbol whose value is a function of it, and `show` writes instructions that replace n values of the
+    one by those of the other (arguments: builder, their place, n, place of n powers); `power`: symbol of the power.
+    A proposal without such a value is nan and so never accepted.
+    """
+
+    atom: Atom
+    cells: UnitSet
+    spread: NDArray[np.float64]
+    shown: Atom | None = None
+    show: Callable[[PlanBuilder, int, int, int], None] | None = None
+    power: Atom | None = None
+
+
+def missing_values(symbols: Symbols, name: str) -> Moved:
+    """The missing values of a variable."""
+    variable = symbols.model.variables[name]
+    cells = cell_set(symbols, name)
+    return Moved(symbols.value(name), cells, _spread(variable.values[~variable.missing], cells.units))
+
+
+def transformed_values(symbols: Symbols, name: str, atom: Atom, transformation: Transformation) -> Moved:
+    """The missing values of an outcome that is transformed in an equation of its own, on the transformed scale."""
+    variable = symbols.model.variables[name]
+    cells = cell_set(symbols, name)
+    spread = _spread(transformation.forward(variable.values[~variable.missing]), cells.units)
+    value = symbols.value(name)
+    return Moved(atom, cells, spread, value, transformation.instruct_inverse, transformation.power)
+
+
+def cluster_means(symbols: Symbols, atom: Atom, share: Atom | None) -> Moved:
+    """The latent cluster means of a predictor, or its grand mean; `share`: probability of the higher code there."""
+    units = symbols.units(atom.level)
+    cells = symbols.builder.unit_set(atom.level, units, None, None, np.arange(units))
+    rows = np.zeros(symbols.units(1), dtype=np.int64)
+    if atom.level != TOP:
+        rows = symbols.model.hierarchy.ancestors(1, atom.level)
+    variable = symbols.model.variables[atom.name]
+    categorical = variable.kind in (Kind.ORDINAL, Kind.NOMINAL)
+    sd = 1.0 if categorical else float(np.nanstd(variable.values)) or 1.0
+    spread = sd / np.sqrt(np.bincount(rows, minlength=units))
+    return Moved(atom, cells, spread) if share is None else Moved(atom, cells, spread, share, _normal_cdf)
+
+
+def _normal_cdf(builder: PlanBuilder, target: int, n: int, power: int) -> None:
+    """A mean of a latent response to the probability of the higher code."""
+    builder.instruct(p.OP_NORMAL_CDF, target, n, target)
+
+
+def _spread(seen: NDArray[np.float64], units: int) -> NDArray[np.float64]:
+    """The standard deviation of observed values, of which a latent variable has none, for each cell."""
+    return np.full(units, float(seen.std() if seen.size else 0.0) or 1.0)
+
+
 class CellStep:
-    """Writes the step for the missing values of one variable, given the equations they enter.
+    """Writes the Metropolis step for what is moved, given the equations that it enters.
 
     `counts`: offsets of the logarithms of the means of all units and of the dispersion, for counts that are proposed
     from their own equation; `residuals` and `logits` are the other equations then.
-    `transformed`: symbol and transformation of an outcome that is transformed in an equation of its own.  The step
-    then moves the transformed values; proposals without an inverse are nan and so never accepted.
     """
 
     def __init__(
         self,
         symbols: Symbols,
-        name: str,
+        moved: Moved,
         residuals: Sequence[Residual],
         logits: Sequence[Logits] = (),
         counts: tuple[int, int] | None = None,
-        transformed: tuple[Atom, Transformation] | None = None,
     ) -> None:
         self.symbols = symbols
         self.builder = symbols.builder
-        self.name = name
-        self.value = symbols.value(name)
-        self.transformed = transformed
-        self.moved = self.value if transformed is None else transformed[0]
-        drawn = {self.value, self.moved}
+        self.moved = moved
+        drawn = {moved.atom, moved.shown}
         self.residuals = [r for r in residuals if r.polynomial.atoms() & drawn]
         self.logits = list(logits)
         self.counts = counts
@@ -48,115 +106,136 @@ class CellStep:
 
     def write(self) -> int:
         """Append instructions and step; returns the store offset of the step's memory (see engine.steps.cells)."""
-        builder = self.builder
-        cells = cell_set(self.symbols, self.name)
+        builder, moved, cells = self.builder, self.moved, self.moved.cells
         assert cells.members is not None
         n = cells.units
-        transformation = None if self.transformed is None else self.transformed[1]
         values, proposals = builder.zeros(n), builder.zeros(n)
         first = builder.count("program")
         members = builder.indices(cells.members)
-        builder.instruct(p.OP_GATHER, values, n, self.symbols.offset(self.moved), members)
-        if transformation is not None and transformation.power is not None:
-            self.power = Evaluator(self.symbols, cells).vector(Polynomial.of(transformation.power))
+        builder.instruct(p.OP_GATHER, values, n, self.symbols.offset(moved.atom), members)
+        if moved.power is not None:
+            self.power = Evaluator(self.symbols, cells).vector(Polynomial.of(moved.power))
         mean, dispersion = -1, -1
         if self.counts is not None:
             means, dispersion = self.counts
             mean = builder.zeros(n)
             builder.instruct(p.OP_GATHER, mean, n, means, members)
-        prepared = [self._coefficients(cells, residual) for residual in self.residuals]
-        chosen = [self._logit_coefficients(cells, logits) for logits in self.logits]
+        prepared = [self._residual_coefficients(residual) for residual in self.residuals]
+        chosen = [self._logit_coefficients(logits) for logits in self.logits]
         builder.step_program(first)
         rows = [
-            self._proposal_program(units, coefficients, proposals, cells, residual)
+            self._proposal_program(units, coefficients, proposals, residual)
             for (units, coefficients), residual in zip(prepared, self.residuals, strict=True)
         ]
         rows += [
-            self._choice_program(units, place, coefficients, proposals, cells)
+            self._choice_program(units, place, coefficients, proposals)
             for units, place, coefficients in chosen
         ]
         start = builder.count("cell_equations")
         for row in rows:
             builder.add("cell_equations", row)
-        variable = self.symbols.model.variables[self.name]
-        seen = variable.values[~variable.missing]  # nothing of a latent variable
-        seen = seen if transformation is None else transformation.forward(seen)
-        spread = float(seen.std() if seen.size else 0.0) or 1.0
-        memory = builder.vector([1.0, 0.0, 0.0, *[spread] * n, *[0.0] * (2 * n)])
+        memory = builder.vector([1.0, 0.0, 0.0, *moved.spread, *[0.0] * (2 * n)])
         last = builder.count("cell_equations")
         step = [cells.number, values, proposals, start, last, memory, REPEATS, mean, dispersion]
         builder.step(p.STEP_CELLS, builder.add("cells", step))
         first = builder.count("program")
-        builder.instruct(p.OP_SCATTER, values, n, self.symbols.offset(self.moved), members)
-        if transformation is not None:
-            source = self._inverse(values, n)
-            builder.instruct(p.OP_SCATTER, source, n, self.symbols.offset(self.value), members)
+        builder.instruct(p.OP_SCATTER, values, n, self.symbols.offset(moved.atom), members)
+        if moved.shown is not None:
+            builder.instruct(p.OP_SCATTER, self._shown(values), n, self.symbols.offset(moved.shown), members)
         builder.step_program(first)
         return memory
 
-    def _inverse(self, moved: int, n: int) -> int:
-        """Instructions that turn what the step moves into values of the variable; their place."""
-        if self.transformed is None:
+    def _shown(self, moved: int) -> int:
+        """Instructions that turn what the step moves into what other equations have; their place."""
+        if self.moved.show is None:
             return moved
+        n = self.moved.cells.units
         target = self.builder.zeros(n)
         self.builder.instruct(p.OP_COPY, target, n, moved)
-        self.transformed[1].instruct_inverse(self.builder, target, n, self.power)
+        self.moved.show(self.builder, target, n, self.power)
         return target
 
-    def _coefficients(self, cells: UnitSet, residual: Residual) -> tuple[UnitSet, list[int]]:
-        """Residuals below the cells as polynomials in the cell: offsets of the coefficient of each power."""
-        units, active = dependents(self.symbols, cells, residual)
-        evaluator = Evaluator(self.symbols, units)
-        factor = None if active.all() else active
-        atom = self.moved if self.moved in residual.polynomial.atoms() else self.value
-        return units, [evaluator.vector(part, factor) for part in powers(residual.polynomial, atom)]
+    def _coefficients(
+        self, evaluator: Evaluator, polynomial: Polynomial, factor: NDArray[np.float64] | None = None
+    ) -> Coefficients:
+        """A polynomial in what the step moves and what it shows: offsets of the coefficients.
 
-    def _logit_coefficients(self, cells: UnitSet, logits: Logits) -> tuple[UnitSet, int, list[list[int]]]:
-        """The same for every logit of a nominal outcome, and the offset of the places of its categories."""
-        units, _ = dependents(self.symbols, cells, logits)
+        The first list is by powers of what is shown, each of its lists by powers of what is moved.
+        """
+        shown = [polynomial] if self.moved.shown is None else powers(polynomial, self.moved.shown)
+        return [[evaluator.vector(part, factor) for part in powers(one, self.moved.atom)] for one in shown]
+
+    def _residual_coefficients(self, residual: Residual) -> tuple[UnitSet, Coefficients]:
+        """A residual over the units below the cells."""
+        units, active = dependents(self.symbols, self.moved.cells, residual)
+        factor = None if active.all() else active
+        return units, self._coefficients(Evaluator(self.symbols, units), residual.polynomial, factor)
+
+    def _logit_coefficients(self, logits: Logits) -> tuple[UnitSet, int, list[Coefficients]]:
+        """Every logit of a nominal outcome, and the offset of the places of its categories."""
+        units, _ = dependents(self.symbols, self.moved.cells, logits)
         evaluator = Evaluator(self.symbols, units)
         place = evaluator.vector(Polynomial.of(logits.place))
-        parts = [powers(predictor, self.value) for predictor in logits.predictors]
-        return units, place, [[evaluator.vector(part) for part in parts_of_one] for parts_of_one in parts]
+        return units, place, [self._coefficients(evaluator, predictor) for predictor in logits.predictors]
 
     def _proposal_program(
-        self, units: UnitSet, coefficients: list[int], proposals: int, cells: UnitSet, own: Residual
+        self, units: UnitSet, coefficients: Coefficients, proposals: int, own: Residual
     ) -> list[int]:
         """Instructions that write the residuals at the proposals, run by the step itself."""
         builder = self.builder
         first = builder.count("program")
         residual = builder.zeros(units.units)
-        if self.moved not in own.polynomial.atoms():
-            proposals = self._inverse(proposals, cells.units)
-        self._evaluate(residual, units, coefficients, self._source(units, proposals, cells))
+        sources = self._sources(units, proposals, [coefficients])
+        self._evaluate(residual, units, coefficients, sources)
         return [first, builder.count("program"), residual, units.number, own.precision]
 
     def _choice_program(
-        self, units: UnitSet, place: int, coefficients: list[list[int]], proposals: int, cells: UnitSet
+        self, units: UnitSet, place: int, coefficients: list[Coefficients], proposals: int
     ) -> list[int]:
         """Instructions that write the log probabilities of a nominal outcome at the proposals."""
         builder = self.builder
         first = builder.count("program")
         n = units.units
-        source = self._source(units, self._inverse(proposals, cells.units), cells)
+        sources = self._sources(units, proposals, coefficients)
         logits, found = builder.zeros(n * len(coefficients)), builder.zeros(n)
         for k, one in enumerate(coefficients):
-            self._evaluate(logits + k * n, units, one, source)
+            self._evaluate(logits + k * n, units, one, sources)
         builder.instruct(p.OP_CHOICE, found, n, place, logits, len(coefficients) + 1)
         return [first, builder.count("program"), found, units.number, -1]
 
-    def _source(self, units: UnitSet, proposals: int, cells: UnitSet) -> int:
-        """Offset of the proposals spread over the units of an equation."""
-        if units.level == cells.level:
-            return proposals
-        source = self.builder.zeros(units.units)
-        self.builder.instruct(p.OP_GATHER, source, units.units, proposals, units.gather)
-        return source
+    def _sources(self, units: UnitSet, proposals: int, used: Sequence[Coefficients]) -> tuple[int, int]:
+        """Offsets of what the proposals show and of the proposals, over the units of an equation; -1 if not used."""
+        shown = any(len(coefficients) > 1 for coefficients in used)
+        moved = any(len(part) > 1 for coefficients in used for part in coefficients)
+        return (
+            self._spread_out(units, self._shown(proposals)) if shown else -1,
+            self._spread_out(units, proposals) if moved else -1,
+        )
 
-    def _evaluate(self, target: int, units: UnitSet, coefficients: list[int], source: int) -> None:
-        """A polynomial in the proposals by Horner's rule."""
+    def _spread_out(self, units: UnitSet, source: int) -> int:
+        """Offset of numbers of the cells spread over the units of an equation."""
+        if units.level == self.moved.cells.level:
+            return source
+        target = self.builder.zeros(units.units)
+        self.builder.instruct(p.OP_GATHER, target, units.units, source, units.gather)
+        return target
+
+    def _evaluate(
+        self, target: int, units: UnitSet, coefficients: Coefficients, sources: tuple[int, int]
+    ) -> None:
+        """A polynomial in what is shown, whose coefficients are polynomials in what is moved."""
+        shown, moved = sources
+        places = [self._horner(units, part, moved) for part in coefficients]
+        self.builder.instruct(p.OP_COPY, target, units.units, self._horner(units, places, shown))
+
+    def _horner(self, units: UnitSet, coefficients: Sequence[int], source: int) -> int:
+        """Offset of a polynomial's value by Horner's rule."""
+        if len(coefficients) == 1:
+            return coefficients[0]
         n = units.units
+        target = self.builder.zeros(n)
         self.builder.instruct(p.OP_COPY, target, n, coefficients[-1])
         for coefficient in reversed(coefficients[:-1]):
             self.builder.instruct(p.OP_MULTIPLY, target, n, target, source)
             self.builder.instruct(p.OP_ADD, target, n, coefficient)
+        return target

@@ -3,6 +3,8 @@
 An equation in predictors centred at estimated means is, where its terms allow it, the same equation in raw
 predictors with other coefficients: beta_centred = M(means) beta_raw with determinant 1, so flat priors stay
 flat.  Sampling the raw form keeps the means out of the outcome's likelihood; the report gets the centred form.
+Default priors that are not flat (categorical outcomes) would not stay as they are.  There predictors are taken less
+their observed means, which are numbers: the prior is that of the equation centred at these.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from mlbayes.model.model import (
     Kind,
     Model,
     ParameterReference,
+    Prior,
     leaves,
     references,
 )
@@ -26,11 +29,13 @@ from mlbayes.plan.symbols import Symbols, unsupported
 
 @dataclass(frozen=True)
 class Recentring:
-    """`raw`: sample with raw predictors.  `change`[(s, t)]: what raw coefficient t adds to centred coefficient s,
-    as a polynomial in grand means (1 for s = t is left out).
+    """`mode`: what becomes of predictors centred at grand means while sampling, as `Symbols.polynomial` has it.
+
+    `change`[(s, t)]: what coefficient t of the sampled form adds to centred coefficient s, as a polynomial in grand
+    means (1 for s = t is left out).
     """
 
-    raw: bool
+    mode: str = "exact"
     change: dict[tuple[int, int], Polynomial] = field(default_factory=dict)
 
 
@@ -43,21 +48,22 @@ def recentring(model: Model, symbols: Symbols, equation: Equation) -> Recentring
         if reference.centring is Centring.GRAND and reference.variable in symbols.modelled
     }
     if not centred:
-        return Recentring(raw=False)
-    change = _change(symbols, equation)
-    if change is not None and _priors_allow(model, equation, change):
-        return Recentring(True, change)
+        return Recentring()
+    for mode in ("raw", "shifted"):
+        change = _change(symbols, equation, mode)
+        if change is not None and _priors_allow(model, equation, change, mode):
+            return Recentring(mode, change)
     ordinal = [name for name in sorted(centred) if model.variables[name].kind is Kind.ORDINAL]
     if ordinal:
         raise unsupported(
             f"the centred ordinal predictor '{ordinal[0]}' cannot be run in '{equation.title}'",
             "include the lower-order terms of its products, with free coefficients",
         )
-    return Recentring(raw=False)
+    return Recentring()
 
 
-def _change(symbols: Symbols, equation: Equation) -> dict[tuple[int, int], Polynomial] | None:
-    """Raw terms expanded in centred ones; None when the terms are not closed under that."""
+def _change(symbols: Symbols, equation: Equation, mode: str) -> dict[tuple[int, int], Polynomial] | None:
+    """Terms of the sampled form expanded in centred ones; None when the terms are not closed under that."""
     centred_terms = [_centred_term(symbols, t, term.expression) for t, term in enumerate(equation.terms)]
     places: dict[Monomial, int] = {}
     for t, polynomial in enumerate(centred_terms):
@@ -66,8 +72,8 @@ def _change(symbols: Symbols, equation: Equation) -> dict[tuple[int, int], Polyn
         places[next(iter(polynomial.terms))] = t
     change: dict[tuple[int, int], dict[Monomial, float]] = {}
     for t, polynomial in enumerate(centred_terms):
-        raw = polynomial.substitute(lambda atom: _uncentre(symbols, atom))
-        for monomial, number in raw.terms.items():
+        sampled = polynomial.substitute(lambda atom: _uncentre(symbols, atom, mode))
+        for monomial, number in sampled.terms.items():
             means = tuple(atom for atom in monomial if atom.kind in ("grand", "share"))
             rest = tuple(atom for atom in monomial if atom.kind not in ("grand", "share"))
             if rest not in places:
@@ -82,28 +88,31 @@ def _centred_term(symbols: Symbols, t: int, expression: Expression) -> Polynomia
     """A term in centred symbols; one that is no single product and has no grand-mean centring is one symbol."""
     polynomial = symbols.polynomial(expression, "centred")
     single = len(polynomial.terms) == 1 and 1.0 in polynomial.terms.values()
-    if single or any(_uncentre(symbols, atom) for atom in polynomial.atoms()):
+    if single or any(_uncentre(symbols, atom, "raw") for atom in polynomial.atoms()):
         return polynomial
     return Polynomial.of(Atom("whole term", str(t), TOP))
 
 
-def _uncentre(symbols: Symbols, atom: Atom) -> Polynomial | None:
-    """A grand-mean centred symbol plus its mean; others (group-mean centred ones) stay."""
+def _uncentre(symbols: Symbols, atom: Atom, mode: str) -> Polynomial | None:
+    """A grand-mean centred symbol plus its mean, less the observed one if "shifted"; group-mean centred ones stay."""
     if atom.kind not in (f"centred value {Centring.GRAND.value}", f"centred mean {Centring.GRAND.value}"):
         return None
     mean = atom.kind.startswith("centred mean")
     centre = symbols.grand(atom.name) if mean else symbols.centre(atom.name)
-    return Polynomial.of(atom) + Polynomial.of(centre)
+    result = Polynomial.of(atom) + Polynomial.of(centre)
+    return result - Polynomial.number(symbols.model.observed_mean(atom.name)) if mode == "shifted" else result
 
 
-def _priors_allow(model: Model, equation: Equation, change: dict[tuple[int, int], Polynomial]) -> bool:
-    """Do the priors stay as they are under the change of parameters."""
+def _priors_allow(
+    model: Model, equation: Equation, change: dict[tuple[int, int], Polynomial], mode: str
+) -> bool:
+    """Do the priors stay as they are under the change of parameters, or may be taken at observed means ("shifted")."""
     names = [term.coefficient for term in equation.terms]
     everywhere = [term.coefficient for other in model.equations for term in other.terms]
     for s, _ in change:
         parameter = model.parameters[names[s]]
         free = parameter.fixed is None and parameter.definition is None
-        if not free or parameter.prior.family is not Family.FLAT or everywhere.count(names[s]) > 1:
+        if not free or everywhere.count(names[s]) > 1 or not _prior_allows(parameter.prior, mode):
             return False
         if any(names[s] in _names(other.definition) for other in model.parameters.values()):
             return False
@@ -118,6 +127,11 @@ def _priors_allow(model: Model, equation: Equation, change: dict[tuple[int, int]
         if touched and (scale > 0.0 or group.variance is not None or named):
             return False
     return True
+
+
+def _prior_allows(prior: Prior, mode: str) -> bool:
+    """A prior that the user stated is that of the coefficient at estimated means and nothing else."""
+    return prior.family is Family.FLAT or (mode == "shifted" and not prior.stated)
 
 
 def _names(definition: Expression | None) -> set[str]:

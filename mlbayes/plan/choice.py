@@ -9,8 +9,8 @@ from mlbayes.model.model import Model
 from mlbayes.plan import plan as p
 from mlbayes.plan.affine import AffineBlock
 from mlbayes.plan.builder import PlanBuilder
-from mlbayes.plan.cells import CellStep
-from mlbayes.plan.polynomial import Atom, Polynomial
+from mlbayes.plan.cells import CellStep, cluster_means, missing_values, transformed_values
+from mlbayes.plan.polynomial import TOP, Atom, Polynomial
 from mlbayes.plan.regressions import OutcomeRegression, Regressions, ResidualCovariance
 from mlbayes.plan.symbols import Symbols, unsupported
 from mlbayes.plan.unknowns import Coupling, Logits, Residual
@@ -188,7 +188,8 @@ def plan_cells(choice: Choice, name: str, own: Sequence[Residual]) -> None:
     `own`: models of predictors that they enter, beside the outcome equations.
     """
     residuals, logits = cell_equations(choice, name)
-    memory = CellStep(choice.symbols, name, [*own, *residuals], logits).write()
+    moved = missing_values(choice.symbols, name)
+    memory = CellStep(choice.symbols, moved, [*own, *residuals], logits).write()
     choice.acceptances.append((name, "imputation", 0.44, memory + 1))
     why = "the variable enters an equation in a power"
     if logits:
@@ -202,14 +203,41 @@ def plan_cells(choice: Choice, name: str, own: Sequence[Residual]) -> None:
     )
 
 
+def plan_mean_cells(choice: Choice, mean: Atom, share: Atom | None, own: Sequence[Residual]) -> None:
+    """Latent cluster means, or a grand mean, of a predictor that enter an equation other than linearly: Metropolis.
+
+    `share`: symbol of the probability of the higher code at the mean; `own`: the predictor's model.
+    """
+    atoms = [mean] if share is None else [mean, share]
+    residuals, coupled = outcome_residuals(choice, atoms)
+    logits = outcome_logits(choice, atoms)
+    what = f"grand mean of {mean.name}" if mean.level == TOP else f"latent cluster means of {mean.name}"
+    if coupled:
+        raise unsupported(
+            f"the {what}, which are in a power, a probability or several logits, cannot be run yet in an equation"
+            " with correlated residuals (~~)"
+        )
+    moved = cluster_means(choice.symbols, mean, share)
+    memory = CellStep(choice.symbols, moved, [*own, *residuals], logits).write()
+    choice.acceptances.append((mean.name, "imputation", 0.44, memory + 1))
+    why = "they enter an equation in a power"
+    if share is not None:
+        why = "the predictor is centred at the probabilities of its higher code, which are no linear functions of them"
+    elif logits:
+        why = "they enter several logits of " + ", ".join(entry.name for entry in logits)
+    choice.steps.append(
+        PlannedStep(what, "random-walk Metropolis, one decision for each, step size tuned in burn-in", why)
+    )
+
+
 def plan_transformed_cells(choice: Choice, r: OutcomeRegression) -> None:
     """Missing values of a transformed outcome that other equations need: Metropolis on the transformed scale."""
     assert r.transformation is not None
     name = r.equation.outcome
     residuals, logits = cell_equations(choice, name)
     own = Residual(r.equation.title, r.composite(), r.equation.level, r.active, r.precision, False)
-    transformed = (r.left, r.transformation)
-    memory = CellStep(choice.symbols, name, [own, *residuals], logits, transformed=transformed).write()
+    moved = transformed_values(choice.symbols, name, r.left, r.transformation)
+    memory = CellStep(choice.symbols, moved, [own, *residuals], logits).write()
     choice.acceptances.append((name, "imputation", 0.44, memory + 1))
     choice.steps.append(
         PlannedStep(

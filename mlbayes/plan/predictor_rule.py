@@ -20,14 +20,13 @@ from mlbayes.plan.choice import (
     outcome_logits,
     outcome_residuals,
     plan_cells,
-    refuse_in_logits,
+    plan_mean_cells,
 )
 from mlbayes.plan.modulators import other_predictors, plan_predictor_modulators, predictor_residual
 from mlbayes.plan.nominal import plan_predictor_categories
 from mlbayes.plan.polynomial import TOP, Atom, Polynomial
 from mlbayes.plan.regressions import CATEGORICAL_PRIOR, PredictorRegression, response_precisions
 from mlbayes.plan.responses import plan_predictor_response
-from mlbayes.plan.symbols import unsupported
 from mlbayes.plan.unknowns import Coupling, Residual, TopUnknown, Unknown
 
 RELIABLE = 0.85  # reliability of cluster means below which variances of predictors get a collapsed step
@@ -42,35 +41,35 @@ def plan_predictor(choice: Choice, name: str) -> None:
     plan_predictor_modulators(choice, name, parts)
     means = [part.response for part in parts if part.response.kind == "mean"]
     grands = [part.intercept for part in parts if part.intercept.kind == "grand"]
-    refuse_in_logits(choice, [*means, *grands], f"centring or latent cluster means of '{name}'")
     moving = [*means, *grands]
     if not categorical and variable.incomplete and not _has_equation(choice, name):
         moving.append(symbols.value(name))
     moving = [atom for atom in moving if atom not in choice.modulators]
-    several = [a for a in moving if a.kind == "value" and outcome_logits(choice, [a])]
+    several = [a for a in moving if outcome_logits(choice, [a]) or share_of(choice, a) is not None]
     others = other_predictors(choice, name)
     outcomes, _ = outcome_residuals(choice, moving)
     own = [predictor_residual(symbols, part, True) for part in parts]
     tops = [_coefficient(slope, categorical) for part in parts for slope in part.slopes]
     tops += [_coefficient(grand, categorical) for grand in grands if grand in moving]
     fixed = not_affine([r.polynomial for r in (*own, *others, *outcomes)], moving, [top.atom for top in tops])
-    stuck = [atom for atom in fixed if atom.kind != "value"]
-    if stuck:
-        raise unsupported(f"a power of the centred predictor '{name}' cannot be run yet")
     fixed = list(dict.fromkeys([*fixed, *several]))
-    unknowns = [Unknown(mean) for mean in means if mean in moving]
+    unknowns = [Unknown(mean) for mean in means if mean in moving and mean not in fixed]
     cells = symbols.value(name) in moving and symbols.value(name) not in fixed
     if cells:
         unknowns.insert(0, Unknown(symbols.value(name), variable.missing, cells=variable.level == 1))
     own_part = [*own, *_shrinkage(parts), *(r for r in others if involves(r, moving))]
-    drawn = [*(grand for grand in grands if grand in moving), *(unknown.atom for unknown in unknowns)]
+    tops = [top for top in tops if top.atom not in fixed]
+    drawn = [*(a for a in grands if a in moving and a not in fixed), *(unknown.atom for unknown in unknowns)]
     outcomes, coupled = outcome_residuals(choice, drawn, first=len(own_part))
     if variable.kind is Kind.ORDINAL:
         plan_predictor_response(choice, parts[0], others)
     elif variable.kind is Kind.NOMINAL:
         plan_predictor_categories(choice, [part for part in parts if part.fixed])
-    elif fixed:
+    elif symbols.value(name) in fixed:
         plan_cells(choice, name, [own[0], *others])
+    for atom in fixed:
+        if atom.kind != "value":
+            plan_mean_cells(choice, atom, share_of(choice, atom), [*own, *others])
     coupled = [*_response_couplings(choice, parts), *coupled]
     block = AffineBlock(symbols, unknowns, tops, [*own_part, *outcomes], couplings=coupled)
     block.prepare()
@@ -80,7 +79,9 @@ def plan_predictor(choice: Choice, name: str) -> None:
         for part in parts
         if not part.fixed
     ]
-    small = bool(means) and (categorical or mean_reliability(model, name) < RELIABLE)
+    small = any(u.atom in means for u in unknowns) and (
+        categorical or mean_reliability(model, name) < RELIABLE
+    )
     if small and variances:
         add_collapsed(choice, block, [Theta(p.THETA_VARIANCE, row, 1) for row in variances], name)
     choice.builder.step(p.STEP_DRAW, block.number)
@@ -134,6 +135,13 @@ def _shrinkage(parts: Sequence[PredictorRegression]) -> list[Residual]:
         for part in parts
         for i in part.shrunk
     ]
+
+
+def share_of(choice: Choice, atom: Atom) -> Atom | None:
+    """The probability of a binary predictor's higher code at its cluster mean, if an equation is centred at that."""
+    share = Atom("share", atom.name, atom.level)
+    used = any(share in r.predictor(True).atoms() for r in choice.regressions.locations)
+    return share if atom.kind == "mean" and used else None
 
 
 def _has_equation(choice: Choice, name: str) -> bool:

@@ -355,7 +355,7 @@ class Recorder:
         if name in self.symbols.modelled:
             source = self.symbols.offset(self.symbols.centre(name))
         else:
-            source = self.builder.scalar(self.model.fixed_mean(name))
+            source = self.builder.scalar(self.model.observed_mean(name))
         first = self.builder.count("program")
         self.builder.instruct(p.OP_COPY, self.start + place, 1, source)
         self.builder.step_program(first)

@@ -253,8 +253,7 @@ class Regressions:
         self.symbols.value(equation.outcome)
         active = ~variable.missing | self.is_drawn(equation.outcome)
         change = recentring(self.model, self.symbols, equation)
-        mode = "raw" if change.raw else "exact"
-        terms = [self.symbols.polynomial(term.expression, mode) for term in equation.terms]
+        terms = [self.symbols.polynomial(term.expression, change.mode) for term in equation.terms]
         coefficients = [self.symbols.coefficient(term.coefficient) for term in equation.terms]
         transformation = transformation_of(equation, variable.values)
         if transformation is None:

@@ -16,7 +16,7 @@ from mlbayes.model.model import Distribution, Kind
 from mlbayes.plan import plan as p
 from mlbayes.plan.builder import UnitSet
 from mlbayes.plan.categories import UNKNOWN, category_labels, category_places
-from mlbayes.plan.cells import CellStep
+from mlbayes.plan.cells import CellStep, missing_values
 from mlbayes.plan.choice import Choice, PlannedStep, cell_equations, outcome_residuals, refuse_in_logits
 from mlbayes.plan.collapse import parameters_of, top_unknown
 from mlbayes.plan.conditional import conditional
@@ -411,7 +411,8 @@ class ResponseSteps:
         if response.kind == p.RESPONSE_COUNT:
             residuals, logits_of_others = cell_equations(choice, response.name)
             counts = mean, response.cuts
-            memory = CellStep(self.symbols, response.name, residuals, logits_of_others, counts).write()
+            moved = missing_values(self.symbols, response.name)
+            memory = CellStep(self.symbols, moved, residuals, logits_of_others, counts).write()
             choice.acceptances.append((response.name, "imputation", 0.44, memory + 1))
             return None, -1
         return category_evidence(choice, response.name)

@@ -223,8 +223,9 @@ class Symbols:
     def polynomial(self, expression: Expression, mode: str = "exact") -> Polynomial:
         """An expression as a polynomial.
 
-        `mode` says what becomes of centring at estimated means: "exact" subtracts them, "raw" leaves out the grand
-        mean (a change of parameters undoes that), "centred" has one symbol for the centred predictor.
+        `mode` says what becomes of centring at estimated means: "exact" subtracts them; "raw" leaves out the grand
+        mean and "shifted" puts the observed one in its place (a change of parameters undoes both); "centred" has one
+        symbol for the centred predictor.
         """
         match expression:
             case Constant():
@@ -365,15 +366,17 @@ class Symbols:
             if mode == "centred":
                 return Polynomial.of(Atom(f"centred fixed {atom.kind}", name, atom.level))
             if reference.centring is Centring.GRAND:
-                return value - Polynomial.number(self.model.fixed_mean(name))
+                return value - Polynomial.number(self.model.observed_mean(name))
             return value - Polynomial.of(self._arithmetic_mean(name))
         if mode == "centred":
             kind = f"centred {atom.kind} {reference.centring.value}"
             return Polynomial.of(Atom(kind, name, atom.level))
         if reference.centring is Centring.GROUP:
-            if self.model.variables[name].kind is Kind.ORDINAL:
-                raise unsupported(f"group-mean centring of the ordinal predictor '{name}' cannot be run yet")
+            if atom.kind == "value" and self.model.variables[name].kind is Kind.ORDINAL:
+                return value - Polynomial.of(Atom("share", name, atom.level + 1))
             return value - Polynomial.of(self.mean(name, atom.level + 1))
+        if mode == "shifted":
+            return value - Polynomial.number(self.model.observed_mean(name))
         return value if mode == "raw" else value - Polynomial.of(self.centre(name))
 
     def _arithmetic_mean(self, name: str) -> Atom:

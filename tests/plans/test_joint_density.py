@@ -5,7 +5,7 @@ from __future__ import annotations
 import naive
 import numpy as np
 import pytest
-from scipy import integrate
+from scipy import integrate, stats
 from toy_models import MODELS, made
 from toys import Running, before_block, holed, plan_of, steps_of, two_level, vector
 from verifier import Dense, engine_vector
@@ -17,6 +17,7 @@ from mlbayes.engine.steps.newton import newton_value, read_parameters, write_par
 from mlbayes.engine.steps.parameters import log_density
 from mlbayes.model.model import references
 from mlbayes.plan import plan as p
+from mlbayes.plan.polynomial import Atom
 
 PLANS = {name: made(name) for name in MODELS if not name.startswith("joint")}
 
@@ -63,8 +64,7 @@ def values_of(planned, store: np.ndarray) -> naive.Values:
         if not r.continuous and not r.of_variance:
             precision = np.ones(r.active.size) if r.root is None else read(r.root) ** 2
             values.working[k, category] = (read(r.left), precision)
-        if r.recentring.raw:
-            values.raw.add(k)
+        values.modes[k] = r.recentring.mode
         for group, factor in zip(r.equation.random, r.factors, strict=True):
             size = len(group.terms)
             lower = np.zeros((size, size))
@@ -108,7 +108,8 @@ def place(planned, store: np.ndarray, dense: Dense, t: np.ndarray) -> None:
 
 def own_predictors(block) -> list[str]:
     """Predictors whose model a block belongs to."""
-    return list(dict.fromkeys(top.atom.name for top in block.tops if top.atom.kind == "grand"))
+    parts = [top.atom for top in block.tops if top.atom.kind in ("grand", "slope")]
+    return list(dict.fromkeys(atom.name.split()[0].split(".")[0] for atom in parts))
 
 
 @pytest.mark.parametrize("name", PLANS)
@@ -136,7 +137,7 @@ def test_drawn_values_are_published(name):
     running = Running.start(planned, sweeps=3)
     for block in planned.blocks[-1:]:  # the last block's values are those of the sweep's end
         titles = {residual.name for residual in block.residuals}
-        if any(r.planned.of_several and r.equation.title in titles for r in planned.regressions.outcomes):
+        if any(not r.continuous and r.equation.title in titles for r in planned.regressions.outcomes):
             continue  # coefficients move once more with the response integrated out
         dense = Dense(planned, running.store.copy(), block)
         t = engine_vector(running.store, dense)
@@ -169,9 +170,11 @@ def test_cells_target_the_joint_density(name):
             log_densities(planned.plan, store, row, target)
             found[k] = store[target : target + n]
         symbol = cell_symbol(planned, store, current, n)
-        if symbol.kind != "value":
+        if symbol.kind not in ("value", "mean", "grand"):
             continue
-        units = np.flatnonzero(planned.model.variables[symbol.name].missing)
+        units = np.arange(n)
+        if symbol.kind == "value":
+            units = np.flatnonzero(planned.model.variables[symbol.name].missing)
         predictors = [m.variable for m in planned.model.predictor_models if m.variable == symbol.name]
         offset = planned.symbols.offset(symbol)
         base = values_of(planned, store).log_joint(predictors)
@@ -195,7 +198,7 @@ def test_transformed_cells_target_the_joint_density(name):
         store = running.store
         current = store[row[p.CELL_VALUES] : row[p.CELL_VALUES] + n].copy()
         symbol = cell_symbol(planned, store, current, n)
-        if symbol.kind == "value":
+        if symbol.kind in ("value", "mean", "grand"):
             continue
         r = next(r for r in planned.regressions.outcomes if r.left == symbol)
         units = np.flatnonzero(planned.model.variables[r.equation.outcome].missing)
@@ -235,8 +238,23 @@ def test_transformed_values_and_their_inverses_are_published():
         np.testing.assert_allclose(left, vector(planned, running.store, r.left), rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.parametrize("name", [n for n in having(p.STEP_CELLS) if "probabilities" in n])
+def test_probabilities_of_clusters_are_published(name):
+    """What a binary predictor is centred at follows its latent cluster means."""
+    planned = PLANS[name]
+    running = Running.start(planned, sweeps=3)
+    share = Atom("share", "b", 2)
+    start = vector(planned, running.store, share).copy()
+    for number in range(steps_of(planned, p.STEP_CELLS)[-1] + 2):
+        running.step(number)
+    found = vector(planned, running.store, share)
+    assert (found != start).all()
+    means = vector(planned, running.store, planned.symbols.mean("b", 2))
+    np.testing.assert_allclose(found, stats.norm.cdf(means), rtol=1e-9)
+
+
 def cell_symbol(planned, store, current, n):
-    """What a step's values are the missing ones of: a variable, or a transformed outcome."""
+    """What a step's values are: missing ones of a variable or of a transformed outcome, or means of a predictor."""
     for r in planned.regressions.outcomes:
         missing = planned.model.variables[r.equation.outcome].missing
         if r.transformation is not None and missing.sum() == n and r.active.all():
@@ -247,6 +265,8 @@ def cell_symbol(planned, store, current, n):
             missing = planned.model.variables[atom.name].missing
             if missing.sum() == n and np.array_equal(vector(planned, store, atom)[missing], current):
                 return atom
+        if atom.kind in ("mean", "grand") and np.array_equal(vector(planned, store, atom), current):
+            return atom
     raise KeyError("no variable has these values")
 
 

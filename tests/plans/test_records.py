@@ -31,7 +31,7 @@ def test_reported_coefficients_give_the_sampled_fit(name):
         equation = r.equation
         if not equation.terms:
             continue
-        terms = [values.expression(t.expression, equation.level, False) for t in equation.terms]
+        terms = [values.expression(t.expression, equation.level) for t in equation.terms]
         total = np.zeros(planned.model.hierarchy.units[equation.level - 1])
         for t, term in enumerate(terms):
             total += record[place.coefficients + t] * term
@@ -52,11 +52,9 @@ def test_reported_variances_and_explained_parts(name):
         if not equation.terms:
             continue
         centred = any(m.variable in values.responses for m in planned.model.predictor_models)
-        if centred and r.recentring.raw:
+        if centred and r.recentring.mode != "exact":
             continue
-        terms = np.stack(
-            [values.expression(t.expression, equation.level, False) for t in equation.terms], axis=1
-        )
+        terms = np.stack([values.expression(t.expression, equation.level) for t in equation.terms], axis=1)
         groups = []
         for group, at in zip(equation.random, place.covariances, strict=True):
             n = len(group.terms)

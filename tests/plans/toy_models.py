@@ -151,6 +151,34 @@ MODELS = {
         TWO + "NOMINAL: q n; ORDINAL: b; MODEL: q ~ x b n w | x;",
         categories2("x", "b", "w"),
     ),
+    "nominal outcome, centring": (
+        TWO + "NOMINAL: q; CENTER: groupmean = x; grandmean = z w x.mean; MODEL: q ~ x z w x.mean | x;",
+        categories2("x", "z", "w"),
+    ),
+    "nominal outcome, grand mean in the logits": (
+        HEAD + "NOMINAL: q; CENTER: grandmean = x z; MODEL: q ~ x*z;",
+        categories2("x"),
+    ),
+    "ordinal outcome, centred predictors": (
+        TWO + "ORDINAL: b d; CENTER: grandmean = x d w; MODEL: b ~ x d w x*w | x;",
+        categories2("x", "b", "w", "d"),
+    ),
+    "probabilities of clusters": (
+        TWO + "ORDINAL: b; CENTER: groupmean = b; MODEL: y ~ b x | b;",
+        categories2("x", "b", "y"),
+    ),
+    "joint, probabilities of clusters": (
+        TWO + "OPTIONS: joint; ORDINAL: b; CENTER: groupmean = b; MODEL: y ~ b b.mean x b*x;",
+        categories2("x", "b"),
+    ),
+    "probabilities of clusters in logits": (
+        TWO + "ORDINAL: b; NOMINAL: q; CENTER: groupmean = b; MODEL: q ~ b b.mean;",
+        categories2("b"),
+    ),
+    "square of a group-mean centred predictor": (
+        TWO + "CENTER: groupmean = x; MODEL: y ~ x x^2 w;",
+        categories2("x", "w"),
+    ),
     "nominal outcome as a predictor": (
         TWO + "NOMINAL: q; MODEL: q ~ x w; y ~ x q*x q | x;",
         categories2("x", "y", "w"),

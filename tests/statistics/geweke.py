@@ -173,7 +173,7 @@ class Predictor(Toy):
         store[self.at("grand", "x")] = PRIOR_SD * rng.standard_normal()
         n = self.planned.symbols.units(2)
         w = self.planned.model.variables["w"].values
-        w = w - self.planned.model.fixed_mean("w")
+        w = w - self.planned.model.observed_mean("w")
         h = store[self.planned.symbols.place[between.slopes[0]]]
         mean = (
             store[self.at("grand", "x")] + h * w + rng.standard_normal(n) / np.sqrt(store[between.precision])
@@ -274,7 +274,7 @@ class Responses(Toy):
         z = self.planned.model.variables["z"].values
         b = store[self.at("value", "b", 1)]
         h = store[self.planned.symbols.place[part.slopes[0]]]
-        mean = store[self.at("grand", "b")] + h * (z - self.planned.model.fixed_mean("z"))
+        mean = store[self.at("grand", "b")] + h * (z - self.planned.model.observed_mean("z"))
         cells = np.ones(b.size, bool) if everything else ~self.planned.model.variables["b"].missing
         response = mean + rng.standard_normal(b.size)
         store[self.at("response", "b", 1)][cells] = response[cells]

@@ -91,7 +91,7 @@ def test_variables_may_predict_themselves_later(script: str) -> None:
         ("MODEL: d = ifelse(t <= 1, y, y.lag); y ~ d;", "'y' is among its own predictors"),
         ("MODEL: d = e + 1; e = ifelse(t <= 1, 0, d); y ~ d;", "a definition uses itself: d -> e -> d"),
         ("MODEL: w ~ z.lag;", "'z' varies at level 1 and cannot predict 'w' of level 2"),
-        ("MODEL: d = ismissing(z); y ~ d;", "'ismissing' belongs to TRANSFORM and SIMULATE"),
+        ("MODEL: d = ismissing(z + 1); y ~ d;", "'ismissing' belongs to TRANSFORM and SIMULATE"),
         ("MODEL: d = ifelse(t <= 1, 0, nope.lag); y ~ d;", "'nope.lag' is not known"),
     ],
 )

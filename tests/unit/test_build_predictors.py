@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from modelling import built, messages
 
@@ -110,7 +111,7 @@ def test_fixed_variables_are_centred_at_observed_means_with_a_warning() -> None:
     assert model.warnings == (
         "The following variables are fixed and will be centered with observed means: v t",
     )
-    assert model.fixed_mean("t") == 1.5
+    assert model.observed_mean("t") == 1.5
     assert describe(model).centered == {"Grand Mean Centered": ["v", "t"]}
 
 
@@ -132,3 +133,21 @@ def test_fcs_is_a_model_of_predictors_alone() -> None:
 )
 def test_mistakes(script: str, message: str) -> None:
     assert messages(script) == [message]
+
+
+@pytest.mark.parametrize("term", ["x.missing", "ismissing(x)"])
+def test_whether_a_value_is_missing_is_a_fixed_predictor(term: str) -> None:
+    """It is known, predicts other incomplete predictors, and not the variable whose values are missing."""
+    model = built(f"MODEL: y ~ x m {term}; m ~ z;")
+    indicator = model.variables["x.missing"]
+    assert indicator.role is Role.FIXED
+    np.testing.assert_array_equal(indicator.values, model.variables["x"].missing)
+    (of_x,) = (m for m in model.predictor_models if m.variable == "x")
+    assert [r.variable for r in of_x.parts[0].predictors if r.variable == "x.missing"] == []
+    assert [term.label for term in model.equations[0].terms][-1] == "x.missing"
+
+
+def test_its_effect_on_the_variable_itself_is_a_number_or_has_a_prior() -> None:
+    for parameters in ("d = 0.5;", "d ~ normal(0, 1);"):
+        model = built(f"MODEL: x ~ z x.missing@d; PARAMETERS: {parameters}")
+        assert model.variables["x.missing"].role is Role.FIXED

@@ -31,6 +31,10 @@ from mlbayes.source import Source
         ("MODEL: y ~ z.mean;", "'z' has no cluster means: it varies at level 1"),
         ("CLUSTERID: pupil; MODEL: y ~ z.mean[scool];", "'scool' is not an identifier of CLUSTERID"),
         ("MODEL: y ~ z.lag;", "'z.lag' needs TIMEID"),
+        (
+            "MODEL: y ~ z; x ~ z x.missing;",
+            "the data say nothing about this coefficient: 'x.missing' is 0 wherever 'x' is observed",
+        ),
         ("TIMEID: t; MODEL: y ~ z.lag0;", "'z.lag0' is no earlier value"),
         ("TIMEID: t; NOMINAL: g; MODEL: y ~ g.lag;", "the lag of the nominal variable 'g' is not a number"),
         ("CLUSTERID: pupil; TIMEID: t; RANDOMEFFECT: u = y | 1 [pupil]; MODEL: y ~ z; m ~ u.lag;",
