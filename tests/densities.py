@@ -37,7 +37,10 @@ def marginal(values: naive.Values) -> Array:
         outcome = values.data[equation.outcome]
         left = values.left(k, outcome)
         slope = values.log_slope(k)
-        terms = [values.expression(t.expression, equation.level, values.modes.get(k, "exact")) for t in equation.terms]
+        terms = [
+            values.expression(t.expression, equation.level, values.modes.get(k, "exact"))
+            for t in equation.terms
+        ]
         mean = values.fitted(k)
         parts = []
         for group in equation.random:
