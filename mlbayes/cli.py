@@ -21,15 +21,16 @@ if TYPE_CHECKING:
     from mlbayes.pipeline import Part
     from mlbayes.source import Source
 
-COMMANDS = ("run", "check", "explain")
+COMMANDS = ("run", "check", "explain", "calibrate")
 USAGE = """mlbayes MODEL.inp [--output FILE] [--json FILE] [...]     run a model
        mlbayes check MODEL.inp [...]                            read and check it only
        mlbayes explain MODEL.inp                                say what was understood, and why
+       mlbayes calibrate MODEL.inp [--sims N] [...]             is the sampler right for this model
        mlbayes --warm-up | --version | --help"""
 EPILOG = """`mlbayes run --help` lists the options of a run, `mlbayes check --help` those of a check.
 
 exit status: 0 done; 1 internal error; 2 error in the script; 3 error in the data or a file;
-4 done but not converged (only with --strict); 5 numerical failure; 130 interrupted"""
+4 done but not converged (only with --strict) or not calibrated; 5 numerical failure; 130 interrupted"""
 
 
 # ------------------------------------------------------------------ arguments
@@ -54,7 +55,34 @@ def make_parser() -> argparse.ArgumentParser:
     explain = commands.add_parser("explain", help="say what was understood, and why", allow_abbrev=False)
     explain.add_argument("scripts", nargs="+", type=Path, metavar="MODEL.inp", help="scripts to explain")
     explain.set_defaults(action=do_explain)
+    add_calibrate(
+        commands.add_parser("calibrate", help="is the sampler right for this model", allow_abbrev=False)
+    )
     return parser
+
+
+def add_calibrate(calibrate: argparse.ArgumentParser) -> None:
+    """The arguments of `calibrate`."""
+    calibrate.add_argument("script", type=Path, metavar="MODEL.inp", help="the script")
+    calibrate.add_argument(
+        "--sims", type=positive, default=200, metavar="N", help="data sets to simulate and fit (default: 200)"
+    )
+    calibrate.add_argument(
+        "--jobs", type=positive, default=0, metavar="N", help="processes to use (default: all processors)"
+    )
+    calibrate.add_argument("--seed", type=positive, metavar="N", help="use this seed instead of the script's")
+    calibrate.add_argument(
+        "--burn", type=positive, default=500, metavar="N", help="burn-in of each fit (default: 500)"
+    )
+    calibrate.add_argument(
+        "--file",
+        type=Path,
+        metavar="FILE",
+        help="where results are kept, and continued by the same call (default: MODEL.calibration.jsonl)",
+    )
+    calibrate.add_argument("--json", type=Path, metavar="FILE", help="also write everything as JSON")
+    calibrate.add_argument("--quiet", action="store_true", help="nothing on stderr but errors")
+    calibrate.set_defaults(action=do_calibrate)
 
 
 def add_run(run: argparse.ArgumentParser) -> None:
@@ -116,6 +144,27 @@ def run_source(source: Source, options: argparse.Namespace) -> ExitStatus:
     for doubt in doubts:
         terminal.notice(f"warning: {doubt}")
     return ExitStatus.NOT_CONVERGED if doubts and options.strict else ExitStatus.DONE
+
+
+def do_calibrate(options: argparse.Namespace) -> ExitStatus:
+    """Simulate, fit and rank, and report."""
+    return for_script(options.script, lambda source: calibrate_source(source, options))
+
+
+def calibrate_source(source: Source, options: argparse.Namespace) -> ExitStatus:
+    """The path of a calibration."""
+    from mlbayes import console, pipeline
+    from mlbayes.calibrate import report
+    from mlbayes.calibrate.run import CalibrationOptions, calibrate
+    from mlbayes.output.atomic import write_bytes
+
+    jobs = options.jobs or pipeline.processors()
+    settings = CalibrationOptions(options.sims, jobs, options.seed, options.burn, options.file)
+    found = calibrate(source, settings, console.Console(options.quiet))
+    if options.json is not None:
+        write_bytes(options.json, [report.as_json(found).encode()])
+    sys.stdout.write(report.render(found) + "\n")
+    return ExitStatus.DONE if found.passed else ExitStatus.NOT_CONVERGED
 
 
 def do_check(options: argparse.Namespace) -> ExitStatus:

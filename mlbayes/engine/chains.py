@@ -220,17 +220,22 @@ def _raise_failure(planned: PlannedModel, future: Future[None]) -> None:
         return
     if not isinstance(error, Failure):
         raise error
+    raise ProblemError([failure_problem(planned, error.chain, error.iteration, error.step)])
+
+
+def failure_problem(planned: PlannedModel, chain: int, iteration: int, step: int) -> Problem:
+    """The problem of a step that failed."""
     labels = planned.step_labels
-    if error.step < len(labels):
-        what = f"a matrix is not positive definite in {labels[error.step]}"
+    if step < len(labels):
+        what = f"a matrix is not positive definite in {labels[step]}"
     else:
         what = "a parameter is no longer a finite number"
-    message = f"{what} (chain {error.chain + 1}, iteration {error.iteration + 1})"
+    message = f"{what} (chain {chain + 1}, iteration {iteration + 1})"
     hint = (
         "are two predictors nearly the same, are there fewer clusters than the covariance matrix needs, or is a"
         " variable constant? Try fewer random effects, or OPTIONS: prior1"
     )
-    raise ProblemError([Problem(message, None, hint, ProblemKind.NUMERICAL)])
+    return Problem(message, None, hint, ProblemKind.NUMERICAL)
 
 
 def gather(planned: PlannedModel, chains: list[Chain]) -> Draws:

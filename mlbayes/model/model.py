@@ -362,6 +362,33 @@ class PredictorModel:
     means_only: bool = False
 
 
+@dataclass(frozen=True)
+class PredictorPriors:
+    """Normal priors of a predictor model: (mean, variance) of the grand mean, and for each part the variance of the
+    slopes on FIXED variables, whose prior mean is 0.
+    """
+
+    grand: tuple[float, float]
+    slopes: tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True)
+class FurtherPriors:
+    """Priors of what is no parameter of the graph; the defaults are those of a run.
+
+    `spacing`: shape and rate of a gamma prior of the distances between neighbouring thresholds (1, 0: flat).
+    `population`: precision and mean of normal priors of the logarithms of centre and index of heterogeneous variances
+    (precision 0: these are flat themselves).  `predictors`: by variable; without an entry grand mean and slopes are
+    flat.  `first_values`: for a lagged variable mean and variance of the values before the first occasion of each
+    cluster, shape (clusters,) each; without an entry those of the cluster's observed values.
+    """
+
+    spacing: tuple[float, float] = (1.0, 0.0)
+    population: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
+    predictors: dict[str, PredictorPriors] = field(default_factory=dict)
+    first_values: dict[str, tuple[Vector, Vector]] = field(default_factory=dict)
+
+
 # ------------------------------------------------------------------ what is computed from parameters
 @dataclass(frozen=True)
 class Generated:
@@ -502,6 +529,7 @@ class Model:
     weights: tuple[str, ...] = ()
     time: str | None = None
     imputation: bool = False
+    further: FurtherPriors = FurtherPriors()
     places: dict[str, Span] = field(default_factory=dict)
 
     def in_line(self, span: Span | None, command: str = "model") -> str:

@@ -23,7 +23,8 @@ class Series:
 
     `order`: its longest lag.  `starts`: shape (clusters + 1,), first place of each cluster.  `rows`: place of each
     row.  `before`: places before first rows; `mean`, `precision`: of the values there, which are normal with mean and
-    variance of the cluster's observed values.  `known`: shape (places,), which values are observed.
+    variance of the cluster's observed values (or as FurtherPriors says).  `known`: shape (places,), which values are
+    observed.
     """
 
     name: str
@@ -60,7 +61,8 @@ def make_series(model: Model, name: str, order: int) -> Series:
     starts = np.concatenate([[0], np.cumsum(sizes + order)])
     rows = np.arange(clusters.size) + order * (clusters + 1)
     before = (starts[:-1, None] + np.arange(order)).ravel()
-    mean, variance = _moments(variable, clusters, sizes.size)
+    given = model.further.first_values.get(name)
+    mean, variance = _moments(variable, clusters, sizes.size) if given is None else given
     known = np.zeros(int(starts[-1]), dtype=np.bool_)
     known[rows] = ~variable.missing
     return Series(

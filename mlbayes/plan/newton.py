@@ -102,7 +102,7 @@ class NewtonStep:
             builder.indices(self.columns) if self.columns else 0,
             builder.indices(self.values) if self.values else 0,
             len(self.values),
-            builder.vector([*prior, DISPERSION_PRIOR]),
+            builder.vector([*prior, DISPERSION_PRIOR, *self.symbols.model.further.spacing]),
             extra,
             extras,
             memory,

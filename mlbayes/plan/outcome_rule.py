@@ -478,6 +478,9 @@ def effect_groups(choice: Choice, r: OutcomeRegression) -> list[EffectGroup]:
     result = []
     for group, factor in zip(r.equation.random, r.factors, strict=True):
         df, scale = group.prior.arguments
+        if group.variance is not None:  # a variance alone, with the prior of its parameter
+            a, b = inverse_gamma_arguments(choice.model.parameters[group.variance].prior)
+            df, scale = 2.0 * a, 2.0 * b
         atoms = tuple(_group_atoms(r, group))
         separate = None
         if phantom and len(atoms) > 1:

@@ -268,7 +268,10 @@ NEWTON_SD = 4  # store: standard deviation of each unit's response, -1: 1
 NEWTON_COLUMNS = 5  # index: store offset of what each coefficient is multiplied with, for each unit
 NEWTON_VALUES = 6  # index: store offset of each coefficient
 NEWTON_SIZE = 7  # coefficients
-NEWTON_PRIOR = 8  # store: precisions, then means of coefficients, then prior variance of the log dispersion
+NEWTON_PRIOR = (
+    8  # store: precisions, then means of coefficients, prior variance of the log dispersion, then shape and
+)
+#   rate of the gamma prior of distances between thresholds
 NEWTON_EXTRA = 9  # store: thresholds (the first is 0) or dispersion
 NEWTON_EXTRAS = 10  # free ones of these
 NEWTON_MEMORY = 11  # store: see mlbayes.engine.steps.newton
@@ -362,7 +365,10 @@ CLUSTER_UNITS = 0
 CLUSTER_SQUARES = 1  # store: sum of squared residuals of each cluster
 CLUSTER_COUNTS = 2  # store: residuals of each cluster
 CLUSTER_ROOT = 3  # store: square root of the inverse of each cluster's variance
-CLUSTER_POPULATION = 4  # store: centre and heterogeneity index, then their logarithms
+CLUSTER_POPULATION = (
+    4  # store: centre and heterogeneity index, their logarithms, then of each of these precision
+)
+#   and mean of its normal prior (precision 0: centre and index themselves are flat)
 CLUSTER_FIELDS = 5
 
 # ---- Metropolis steps on cells: a set of cells, the residuals they enter

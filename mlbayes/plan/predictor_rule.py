@@ -49,8 +49,8 @@ def plan_predictor(choice: Choice, name: str) -> None:
     others = other_predictors(choice, name)
     outcomes, _ = outcome_residuals(choice, moving)
     own = [predictor_residual(symbols, part, True) for part in parts]
-    tops = [_coefficient(slope, categorical) for part in parts for slope in part.slopes]
-    tops += [_coefficient(grand, categorical) for grand in grands if grand in moving]
+    tops = [top for part in parts for top in _slopes(model, part, categorical)]
+    tops += [_grand_mean(model, name, grand, categorical) for grand in grands if grand in moving]
     fixed = not_affine([r.polynomial for r in (*own, *others, *outcomes)], moving, [top.atom for top in tops])
     fixed = list(dict.fromkeys([*fixed, *several]))
     unknowns = [Unknown(mean) for mean in means if mean in moving and mean not in fixed]
@@ -148,9 +148,23 @@ def _has_equation(choice: Choice, name: str) -> bool:
     return any(r.equation.outcome == name for r in choice.regressions.locations)
 
 
-def _coefficient(atom: Atom, categorical: bool) -> TopUnknown:
-    """A slope or grand mean with its prior."""
-    return TopUnknown(atom, 1.0 / CATEGORICAL_PRIOR if categorical else 0.0)
+def _slopes(model: Model, part: PredictorRegression, categorical: bool) -> list[TopUnknown]:
+    """The slopes of a part with their priors; those of `shrunk` are residuals of their own."""
+    given = model.further.predictors.get(part.variable)
+    if categorical or given is None:
+        return [TopUnknown(atom, 1.0 / CATEGORICAL_PRIOR if categorical else 0.0) for atom in part.slopes]
+    own = next(m for m in model.predictor_models if m.variable == part.variable)
+    variances = given.slopes[[other.level for other in own.parts].index(part.level)]
+    precisions = [0.0] * len(part.shrunk) + [1.0 / variance for variance in variances]
+    return [TopUnknown(atom, precision) for atom, precision in zip(part.slopes, precisions, strict=True)]
+
+
+def _grand_mean(model: Model, name: str, atom: Atom, categorical: bool) -> TopUnknown:
+    """A grand mean with its prior."""
+    given = model.further.predictors.get(name)
+    if categorical or given is None:
+        return TopUnknown(atom, 1.0 / CATEGORICAL_PRIOR if categorical else 0.0)
+    return TopUnknown(atom, 1.0 / given.grand[1], given.grand[0])
 
 
 def _response_couplings(choice: Choice, parts: Sequence[PredictorRegression]) -> list[Coupling]:

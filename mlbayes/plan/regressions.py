@@ -280,7 +280,7 @@ class Regressions:
             regression.dispersion = self.builder.vector([1.0])
         regression.heterogeneous = is_heterogeneous(self.model, equation)
         if varies_between_clusters(self.model, equation):
-            regression.population = self.builder.vector([1.0, 0.2, 0.0, 0.0])
+            regression.population = self.builder.vector([1.0, 0.2, 0.0, 0.0, *self.model.further.population])
         regression.factors = [
             self.builder.zeros(len(group.terms) * (len(group.terms) + 1) // 2) for group in equation.random
         ]

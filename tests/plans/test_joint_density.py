@@ -665,3 +665,10 @@ def test_chain_of_the_joint_predictor_model_is_an_inverse_wishart():
             total += np.linalg.slogdet(s[:k, :k])[1]  # Jacobian of (slopes, variance) in column k
         ratios.append(total)
     np.testing.assert_allclose(ratios, 0.0, atol=1e-9)  # both are normalised
+
+
+def test_a_variance_of_random_effects_has_the_prior_of_its_label():
+    text = "DATA: t; CLUSTERID: g; FIXED: x; MODEL: y ~ x | 1@v; PARAMETERS: v ~ ig(2, 3);"
+    planned = plan_of(text, two_level())
+    place = planned.plan.groups[0, p.GROUP_DF]
+    assert planned.store[place : place + 2].tolist() == [4.0, 6.0]

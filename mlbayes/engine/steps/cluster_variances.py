@@ -2,8 +2,9 @@
 
 Kasim & Raudenbush 1998, Journal of Educational and Behavioral Statistics 23, 93-116: with x = 1 / (2 theta) the
 variance of a cluster is IG(x, x s), s the centre of the population and theta the index of heterogeneity, both with a
-flat prior.  The gamma function of the population's density is taken by Stirling's formula, Gamma(x) = sqrt(2 pi / x)
-(x / e)^x, as the reference does: the conditional distributions of s and theta are then a gamma and an inverse gamma.
+flat prior or, where the model says so, a normal one of the logarithm.  The gamma function of the population's density
+is taken by Stirling's formula, Gamma(x) = sqrt(2 pi / x) (x / e)^x, as the reference does: the conditional
+distributions of s and theta are then a gamma and an inverse gamma.
 """
 
 import math
@@ -29,11 +30,21 @@ WIDTH = 1.0  # of a slice's first interval, on the log scale
 
 
 @kernel
+def log_population_prior(store: NDArray, row: NDArray, k: int, logarithm: float) -> float:
+    """Log prior density of the logarithm of centre (k = 0) or index (1): normal, or that of a flat number."""
+    precision = store[row[CLUSTER_POPULATION] + 4 + 2 * k]
+    if not precision > 0.0:
+        return logarithm
+    distance = logarithm - store[row[CLUSTER_POPULATION] + 5 + 2 * k]
+    return -0.5 * precision * distance * distance
+
+
+@kernel
 def log_population(store: NDArray, row: NDArray, log_centre: float, log_index: float) -> float:
     """Log density of log s and log theta given the residuals, the variances of the clusters integrated out."""
     x = 0.5 * math.exp(-log_index)
     scale = x * math.exp(log_centre)
-    value = log_centre + log_index
+    value = log_population_prior(store, row, 0, log_centre) + log_population_prior(store, row, 1, log_index)
     units = row[CLUSTER_UNITS]
     value += units * (0.5 * math.log(x) + x + x * log_centre)
     for j in range(units):

@@ -163,7 +163,8 @@ def thresholds(theta: NDArray, size: int, extras: int, tau: NDArray) -> None:
 
 @kernel
 def log_prior(plan: Plan, store: NDArray, row: NDArray, theta: NDArray, scratch: NDArray) -> float:
-    """Normal priors of coefficients, inverse Wishart of L L'; thresholds flat; normal prior of the log dispersion.
+    """Normal priors of coefficients, inverse Wishart of L L', gamma of the distances of thresholds (shape 1, rate 0:
+    flat), normal of the log dispersion.
 
     Minus infinity where a diagonal element of a Cholesky factor is not positive.
     """
@@ -187,7 +188,8 @@ def log_prior(plan: Plan, store: NDArray, row: NDArray, theta: NDArray, scratch:
         if row[NEWTON_FAMILY] == NEWTON_COUNT:
             value -= 0.5 * theta[size] * theta[size] / store[prior + 2 * size]
         else:
-            value += theta[size + k]
+            value += store[prior + 2 * size + 1] * theta[size + k]
+            value -= store[prior + 2 * size + 2] * math.exp(theta[size + k])
     return value
 
 
@@ -280,6 +282,7 @@ def newton_derivatives(
             h[size, size] = max(h[size, size], 0.0) + 1.0 / variance
     else:
         to_log_distances(theta, size, extras, g, h)
+        spacing_derivatives(store, row, theta, g, h)
     prior_derivatives(plan, store, row, theta, g, h)
 
 
@@ -308,7 +311,7 @@ def add_thresholds(row: NDArray, x: NDArray, c: int, sd: float, d: NDArray, g: N
 
 @kernel
 def to_log_distances(theta: NDArray, size: int, extras: int, g: NDArray, h: NDArray) -> None:
-    """Derivatives by thresholds to those by log distances: tau_k = sum of exp(delta_l), l <= k; adds the Jacobian's.
+    """Derivatives by thresholds to those by log distances: tau_k = sum of exp(delta_l), l <= k.
 
     The term of second order in the gradient is left out: the result stays positive definite.
     """
@@ -325,11 +328,22 @@ def to_log_distances(theta: NDArray, size: int, extras: int, g: NDArray, h: NDAr
             h[a, k] += h[a, k + 1]
     for k in range(size, m):
         distance = math.exp(theta[k])
-        g[k] = g[k] * distance + 1.0
+        g[k] *= distance
         for b in range(size):
             h[k, b] *= distance
         for b in range(size, m):
             h[k, b] *= distance * math.exp(theta[b])
+
+
+@kernel
+def spacing_derivatives(store: NDArray, row: NDArray, theta: NDArray, g: NDArray, h: NDArray) -> None:
+    """What the gamma prior of the distances of thresholds adds, with the Jacobian of their logarithms."""
+    size = row[NEWTON_SIZE]
+    spacing = row[NEWTON_PRIOR] + 2 * size + 1
+    for k in range(size, size + row[NEWTON_EXTRAS]):
+        pull = store[spacing + 1] * math.exp(theta[k])
+        g[k] += store[spacing] - pull
+        h[k, k] += pull
 
 
 @kernel

@@ -1,0 +1,107 @@
+"""The path of `mlbayes calibrate`: script -> coherent model with proper priors -> simulations -> report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+from mlbayes import pipeline
+from mlbayes.calibrate.coherent import coherent_variant
+from mlbayes.calibrate.fit import Simulation, simulation
+from mlbayes.calibrate.ledger import Ledger
+from mlbayes.calibrate.priors import with_proper_priors
+from mlbayes.calibrate.report import Calibration, made_calibration
+from mlbayes.console import Console
+from mlbayes.model.model import Model
+from mlbayes.problems import Problem, ProblemError
+from mlbayes.source import Source
+
+BURN = 500  # sweeps before the first draw
+ALPHA = 0.01  # rate of false alarms of a verdict
+TOLD_EVERY = 10  # simulations
+
+
+@dataclass(frozen=True)
+class CalibrationOptions:
+    """What the command line says: simulations, processes, seed instead of the script's, where results are kept."""
+
+    simulations: int = 200
+    jobs: int = 1
+    seed: int | None = None
+    burn: int = BURN
+    file: Path | None = None
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A model that can be calibrated, and in words what was changed for that."""
+
+    model: Model
+    changes: tuple[str, ...]
+    stand_ins: tuple[tuple[str, str], ...]
+
+
+def prepare(source: Source, seed: int | None = None) -> Prepared:
+    """The coherent variant of a script's model with proper priors.  Raises ProblemError where there is none."""
+    parts, _ = pipeline.understand_parts(source, pipeline.RunOptions(seed=seed))
+    if len(parts) != 1 or parts[0].group is not None:
+        message = "BYGROUP makes several models, and one is calibrated at a time"
+        if not parts:
+            message = "the script only simulates data: there is no MODEL to calibrate"
+        raise ProblemError([Problem(message, None, "choose a group with FILTER" if parts else "")])
+    coherent = coherent_variant(parts[0].model)
+    model, stand_ins = with_proper_priors(coherent.model)
+    pipeline.plan(model)  # what cannot be run is found before anything is simulated
+    return Prepared(model, coherent.changes, tuple((s.what, s.prior) for s in stand_ins))
+
+
+def calibrate(source: Source, options: CalibrationOptions, console: Console) -> Calibration:
+    """Simulate and fit as often as asked for, going on where an earlier run has stopped."""
+    prepared = prepare(source, options.seed)
+    model = prepared.model
+    path = options.file or source.path.with_suffix(".calibration.jsonl")
+    ledger = Ledger(path, model, model.settings.seed, options.burn)
+    if ledger.done:
+        console.notice(f"{len(ledger.done)} simulations are in {path.name}")
+    console.compile_notice()
+    numbers = range(len(ledger.done), options.simulations)
+    for found in simulations(model, numbers, options.burn, options.jobs):
+        ledger.add(found)
+        if len(ledger.done) % TOLD_EVERY == 0:
+            console.notice(f"{len(ledger.done)} of {options.simulations} simulations")
+    done = ledger.done[: options.simulations]
+    return made_calibration(
+        source.path.name, prepared.changes, prepared.stand_ins, done, model.settings.seed, ALPHA
+    )
+
+
+# ------------------------------------------------------------------ processes
+def simulations(model: Model, numbers: range, burn: int, jobs: int) -> Iterator[Simulation]:
+    """The simulations of these numbers, in order; each depends on its number alone."""
+    jobs = min(jobs, len(numbers))
+    if jobs <= 1:
+        for number in numbers:
+            yield simulation(model, model.settings.seed, number, burn)
+        return
+    pool = ProcessPoolExecutor(jobs, get_context("spawn"), _start, (model, burn))
+    try:
+        yield from pool.map(_of_number, numbers)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+_task: tuple[Model, int] | None = None  # of a worker process
+
+
+def _start(model: Model, burn: int) -> None:
+    global _task
+    _task = model, burn
+
+
+def _of_number(number: int) -> Simulation:
+    assert _task is not None
+    model, burn = _task
+    return simulation(model, model.settings.seed, number, burn)

@@ -1,0 +1,49 @@
+"""`mlbayes calibrate` from the command line: tables, files, the same bytes for any number of jobs, going on."""
+
+import json
+
+MODEL = """DATA: data.csv; MISSING: NA; CLUSTERID: school; SEED: 3;
+MODEL: score ~ hours size | hours;
+"""
+
+
+def start(folder, mlbayes, *arguments):
+    (folder / "model.inp").write_text(MODEL)
+    return mlbayes("calibrate", folder / "model.inp", "--burn", 60, "--quiet", *arguments)
+
+
+def test_a_calibration_says_what_it_did(folder, mlbayes):
+    made = start(folder, mlbayes, "--sims", 3, "--jobs", 1, "--json", folder / "c.json")
+    assert made.status in (0, 4), made.err
+    assert "OPTIONS: joint for the predictors hours size" in made.out
+    assert "  score residual                  ig(4, " in made.out
+    assert "log likelihood" in made.out and "VERDICT: " in made.out
+    content = json.loads((folder / "c.json").read_text())
+    assert len(content["ranks"]["log likelihood"]) == 3
+    assert (folder / "model.calibration.jsonl").read_text().count("\n") == 4
+
+
+def test_jobs_and_interruptions_change_no_byte(folder, mlbayes):
+    one = start(folder, mlbayes, "--sims", 4, "--jobs", 1)
+    path = folder / "model.calibration.jsonl"
+    content = path.read_bytes()
+    path.write_bytes(content[: 3 * len(content) // 5])
+    two = start(folder, mlbayes, "--sims", 4, "--jobs", 2)
+    assert path.read_bytes() == content
+    assert two.out == one.out
+
+
+def test_another_seed_does_not_go_on_with_the_same_file(folder, mlbayes):
+    start(folder, mlbayes, "--sims", 1)
+    made = start(folder, mlbayes, "--sims", 1, "--seed", 4)
+    assert made.status == 3
+    assert (
+        "model.calibration.jsonl: error: this file has the results of a calibration with another" in made.err
+    )
+    assert "--file" in made.err
+
+
+def test_groups_are_calibrated_one_by_one(folder, mlbayes):
+    (folder / "model.inp").write_text("DATA: data.csv; MISSING: NA; BYGROUP: size; MODEL: score ~ hours;")
+    made = mlbayes("calibrate", folder / "model.inp")
+    assert made.status == 2 and "FILTER" in made.err
