@@ -84,6 +84,10 @@ def _obstacles(model: Model) -> Iterator[Problem]:
 
 
 def _of_equation(model: Model, equation: Equation) -> Iterator[Problem]:
+    if model.variables[equation.outcome].indicates:
+        yield _problem(
+            f"'{equation.outcome}' is an outcome, and a calibration holds the pattern of missing values fixed"
+        )
     if equation.distribution is Distribution.NORMAL and not isinstance(equation.left, Reference):
         from mlbayes.plan.transformations import EVERYTHING, transformation_of
 
@@ -95,15 +99,14 @@ def _of_equation(model: Model, equation: Equation) -> Iterator[Problem]:
             )
     for term in equation.terms:
         for reference in references(term.expression):
-            if reference.centring is not Centring.GRAND or predictor_model(model, reference.variable) is None:
+            if reference.centring is Centring.NONE or predictor_model(model, reference.variable) is None:
                 continue
             if model.variables[reference.variable].kind is Kind.ORDINAL:
                 yield _problem(
-                    f"the ordinal predictor '{reference.variable}' is centred, for which the sampler needs flat"
-                    " priors",
+                    f"the ordinal predictor '{reference.variable}' is centred, and simulation has no such form",
                     "take it out of CENTER",
                 )
-            if equation.distribution is Distribution.LOG_VARIANCE:
+            if reference.centring is Centring.GRAND and equation.distribution is Distribution.LOG_VARIANCE:
                 yield _problem(
                     f"'{reference.variable}' is centred at an estimated mean in '{equation.title}'",
                     "take it out of CENTER",

@@ -104,7 +104,12 @@ class _Priors:
         self, parameters: dict[str, Parameter], k: int, equation: Equation, term: EquationTerm
     ) -> None:
         own = parameters[term.coefficient]
-        if own.fixed is not None or own.definition is not None or not improper(own.prior):
+        if own.fixed is not None or own.definition is not None:
+            return
+        if not improper(
+            own.prior
+        ):  # of the equation as it is written, not as it is centred at observed means
+            parameters[own.name] = replace(own, prior=replace(own.prior, stated=True))
             return
         mean, sd = self._centre_and_spread(k, equation, term)
         if own.prior.family is Family.TRUNCATED:

@@ -112,7 +112,7 @@ class World:
             return 0.0
         if predictor_model(self.model, variable.name) is None:
             if reference.centring is Centring.GRAND:
-                return self.model.fixed_mean(variable.name)
+                return self.model.observed_mean(variable.name)
             parents = self.model.hierarchy.ancestors(variable.level, variable.level + 1)
             sums = np.bincount(parents, variable.values)
             return self.spread(sums / np.bincount(parents), own, variable.level + 1)

@@ -39,7 +39,7 @@ def test_improper_priors_are_replaced_on_the_scale_of_the_data():
     model = built(TWO + "FIXED: z; MODEL: y ~ z@a w | z; PARAMETERS: a ~ normal(1, 2);")
     changed, stand_ins = with_proper_priors(model)
     y, w = (np.std(model.variables[name].values) for name in "yw")
-    assert changed.parameters["a"] == model.parameters["a"]
+    assert changed.parameters["a"] == model.parameters["a"]  # a stated prior stays
     assert changed.parameters["y ~ w"].prior.arguments[1] == pytest.approx((0.5 * y / w) ** 2, rel=0.01)
     assert [one.what for one in stand_ins] == [
         "y ~ Intercept",
@@ -74,6 +74,8 @@ def test_several_predictors_are_calibrated_in_their_joint_model():
         ("NOMINAL: g; CENTER: z; MODEL: y ~ x z g;", "belongs to no joint density"),
         ("FIXED: z; MODEL: sqrt(c) ~ z;", "is bounded"),
         ("CENTER: z; MODEL: y ~ z; z ~ m;", "count twice"),
+        ("ORDINAL: b; CENTER: b; OPTIONS: joint; MODEL: y ~ x b;", "is centred"),
+        ("MODEL: y ~ x; x.missing ~ y;", "pattern of missing values"),
     ],
 )
 def test_what_has_no_coherent_variant_is_refused_with_the_reason(text, reason):
