@@ -17,8 +17,6 @@ from typing import Any, Protocol, Self, TextIO
 from mlbayes.problems import ExitStatus, Problem, render
 from mlbayes.source import Source
 
-COMPILE_SECONDS = 45
-
 
 # ------------------------------------------------------------------ problems
 def wants_colour(stream: TextIO) -> bool:
@@ -128,12 +126,12 @@ class Console:
         if not self.quiet:
             print(text, file=self.stream, flush=True)
 
-    def compile_notice(self) -> None:
-        """Say why the first run takes longer, when it will."""
-        from mlbayes.engine.jit import cache_is_cold
+    def compile_notice(self, kernels: Iterable[str]) -> None:
+        """Say why the first run takes longer, when it will.  `kernels`: names of those that it calls."""
+        from mlbayes.engine.jit import is_compiled
 
-        if cache_is_cold():
-            self.notice(f"compiling the engine, once (about {COMPILE_SECONDS} s)")
+        if not all(is_compiled(name) for name in kernels):
+            self.notice("compiling the engine, once (about a minute)")
 
     def progress(self) -> Progress:
         """Bars on a terminal, silence elsewhere."""

@@ -278,13 +278,20 @@ def build_parts(script: Script, table: Table, rows: NDArray[np.int64]) -> tuple[
     return parts, [*problems, *group_problems(found, by.name)]
 
 
+def kernels(planned: Sequence[PlannedModel]) -> set[str]:
+    """Names of the compiled functions that run the sweeps of models."""
+    from mlbayes.engine.sweep import interpreter
+
+    return {interpreter(made.plan).__name__ for made in planned}
+
+
 def run(source: Source, options: RunOptions, console: Console) -> tuple[list[Document], str]:
     """The whole path; returns the result (a document for each group of BYGROUP) and the text for stdout."""
     parts, table = understand_parts(source, options)
     if not parts:
         return run_simulation(source, table, options)
     planned = [plan_part(part) for part in parts]
-    console.compile_notice()
+    console.compile_notice(kernels(planned))
     found: list[Found] = []
     for part, made in zip(parts, planned, strict=True):
         draws = run_part(part, made, options, console)

@@ -1,4 +1,4 @@
-"""A tiny run that compiles the engine, so that an installer can fill the cache once for all later runs."""
+"""Tiny runs that compile the engine, so that an installer can fill the cache once for all later runs."""
 
 from __future__ import annotations
 
@@ -12,16 +12,11 @@ from mlbayes.console import SilentProgress
 from mlbayes.data.table import Column, Table
 from mlbayes.source import Source
 
-SCRIPT = """
-DATA: built-in;
-CLUSTERID: group;
-CENTER: groupmean = x; grandmean = w;
-MODEL: y ~ x w | x;
-SEED: 1;
-BURN: 40;
-ITER: 40;
-CHAINS: 2;
-"""
+HEAD = "DATA: built-in; CLUSTERID: group; SEED: 1; BURN: 40; ITER: 40; CHAINS: 2; "
+SCRIPTS = (  # one for each interpreter of mlbayes.engine.sweep
+    HEAD + "CENTER: groupmean = x; grandmean = w; MODEL: y ~ x w | x;",
+    HEAD + "MODEL: y ~ x x^2;",
+)
 
 
 def tiny_table() -> Table:
@@ -42,10 +37,11 @@ def tiny_table() -> Table:
 
 
 def warm_up() -> None:
-    """Run the tiny model through every stage."""
-    script, _ = pipeline.parse(Source(Path("built-in"), SCRIPT))
-    table = tiny_table()
-    model, _ = pipeline.build(script, table, np.arange(table.rows))
-    assert model is not None
-    draws = pipeline.sample(pipeline.plan(model), 1, SilentProgress(), threading.Event())
-    pipeline.write([pipeline.summarise(model, draws)], pipeline.RunOptions())
+    """Run tiny models through every stage."""
+    for text in SCRIPTS:
+        script, _ = pipeline.parse(Source(Path("built-in"), text))
+        table = tiny_table()
+        model, _ = pipeline.build(script, table, np.arange(table.rows))
+        assert model is not None
+        draws = pipeline.sample(pipeline.plan(model), 1, SilentProgress(), threading.Event())
+        pipeline.write([pipeline.summarise(model, draws)], pipeline.RunOptions())

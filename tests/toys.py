@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from mlbayes.data.table import Column, Table
-from mlbayes.engine.sweep import run_step, run_sweeps
+from mlbayes.engine.sweep import interpreter, run_step
 from mlbayes.engine.work import make_work
 from mlbayes.language.parse import parse_script
 from mlbayes.model.build import build_model
@@ -136,7 +136,7 @@ class Running:
         out = np.zeros((count, self.planned.layout.width))
         flag = np.zeros(1, dtype=np.int64)
         plan = self.planned.plan
-        done, failed = run_sweeps(plan, self.store, start, count, burn, out, flag, self.rng, self.work)
+        done, failed = interpreter(plan)(plan, self.store, start, count, burn, out, flag, self.rng, self.work)
         assert (done, failed) == (count, -1), f"step {failed} failed in sweep {done}"
         return out
 

@@ -25,7 +25,7 @@ from mlbayes.engine.assemble import (
 from mlbayes.engine.joint import full_conditionals
 from mlbayes.engine.monitor import Monitor, average, collect, monitored_draws
 from mlbayes.engine.state import State
-from mlbayes.engine.sweep import run_sweeps
+from mlbayes.engine.sweep import interpreter
 from mlbayes.engine.work import make_work
 from mlbayes.model.model import Settings
 from mlbayes.plan import plan as p
@@ -91,7 +91,7 @@ class Chain:
         count = min(self.length, after - self.done, self.total - self.done)
         started = time.perf_counter()
         out = self.records[self.done : self.done + count]
-        finished, failed = run_sweeps(
+        finished, failed = interpreter(self.planned.plan)(
             self.planned.plan, self.store, self.done, count, self.burn, out, self.flag, self.rng, self.work
         )
         self.done += finished

@@ -118,6 +118,6 @@ def dispatch(function: F) -> F:
     return cast(F, _compile_into_caller(function))
 
 
-def cache_is_cold() -> bool:
-    """Is nothing compiled yet for this state of the sources, so that the first run compiles everything."""
-    return FOLDER is None or not any(FOLDER.rglob("*.nbi"))
+def is_compiled(name: str) -> bool:
+    """Has a kernel been compiled for this state of the sources."""
+    return FOLDER is not None and any(FOLDER.rglob(f"*.{name}-*.nbi"))

@@ -10,11 +10,11 @@ import naive
 import numpy as np
 import pytest
 from rates import critical
-from toys import generator, holed, model_of, two_level
+from toys import Running, generator, holed, model_of, two_level
 
 from mlbayes import pipeline
 from mlbayes.engine.chains import Chain
-from mlbayes.engine.sweep import run_sweeps
+from mlbayes.engine.sweep import interpreter, run_linear_sweeps, run_sweeps
 from mlbayes.plan.choose import make_plan
 from mlbayes.source import Source
 
@@ -148,4 +148,19 @@ def test_scale_of_the_outcome_scales_its_results():
 def test_sweeps_are_compiled_once_for_all_models():
     for text in ("MODEL: y ~ x z;", "CLUSTERID: g; MODEL: y ~ x | x;", "ORDINAL: b; MODEL: y ~ b x^2;"):
         records("DATA: t; MISSING: NA; " + text, columns(), 0, total=70)
-    assert len(run_sweeps.signatures) == 1
+    assert len(run_sweeps.signatures) == len(run_linear_sweeps.signatures) == 1
+
+
+def test_both_interpreters_draw_the_same():
+    """Linear models are run by the smaller one; it is the same sweep."""
+    planned = make_plan(model_of(HEAD.replace("data.csv", "t") + MODEL, columns()))
+    assert interpreter(planned.plan) is run_linear_sweeps
+    found = []
+    for run in (run_linear_sweeps, run_sweeps):
+        running = Running.start(planned)
+        out = np.zeros((40, planned.layout.width))
+        flag = np.zeros(1, dtype=np.int64)
+        done = run(planned.plan, running.store, 0, 40, 20, out, flag, running.rng, running.work)
+        assert done == (40, -1)
+        found.append(out)
+    np.testing.assert_array_equal(*found)

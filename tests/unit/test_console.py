@@ -102,8 +102,8 @@ def test_compile_notice(monkeypatch):
     jit = pytest.importorskip("mlbayes.engine.jit")
     stream = io.StringIO()
     for cold in (True, False):
-        monkeypatch.setattr(jit, "cache_is_cold", lambda cold=cold: cold)
-        Console(stream=stream).compile_notice()
+        monkeypatch.setattr(jit, "is_compiled", lambda name, cold=cold: not cold)
+        Console(stream=stream).compile_notice(["run_sweeps"])
     assert stream.getvalue().startswith("compiling the engine, once") and stream.getvalue().count("\n") == 1
 
 

@@ -50,8 +50,10 @@ def test_a_folder_that_others_can_write_to_is_not_trusted(tmp_path, monkeypatch)
     assert jit.cache_folder("abc") is None
 
 
-def test_the_cache_is_cold_until_something_is_compiled(tmp_path, monkeypatch):
+def test_a_kernel_is_compiled_when_its_file_is_there(tmp_path, monkeypatch):
     monkeypatch.setattr(jit, "FOLDER", tmp_path)
-    assert jit.cache_is_cold()
-    (tmp_path / "x.nbi").write_text("")
-    assert not jit.cache_is_cold()
+    assert not jit.is_compiled("run_sweeps")
+    (tmp_path / "sweep.run_linear_sweeps-121.py311.nbi").write_text("")
+    assert not jit.is_compiled("run_sweeps")
+    (tmp_path / "sweep.run_sweeps-150.py311.nbi").write_text("")
+    assert jit.is_compiled("run_sweeps")
