@@ -10,7 +10,7 @@ from mlbayes.calibrate.quantities import quantities
 from mlbayes.calibrate.read import Reader
 from mlbayes.calibrate.simulate import Unusable, observed, simulate
 from mlbayes.calibrate.world import Vector
-from mlbayes.engine.sweep import run_sweeps
+from mlbayes.engine.sweep import interpreter
 from mlbayes.engine.work import make_work
 from mlbayes.model.model import Model
 from mlbayes.plan.choose import make_plan
@@ -119,7 +119,7 @@ class _Chain:
 
         out = np.empty((sweeps, self.planned.layout.width))
         flag = np.zeros(1, dtype=np.int64)
-        finished, failed = run_sweeps(
+        finished, failed = interpreter(self.planned.plan)(
             self.planned.plan, self.store, self.done, sweeps, self.burn, out, flag, self.rng, self.work
         )
         self.done += finished

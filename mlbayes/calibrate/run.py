@@ -66,7 +66,7 @@ def calibrate(source: Source, options: CalibrationOptions, console: Console) -> 
     ledger = Ledger(path, model, model.settings.seed, options.burn)
     if ledger.done:
         console.notice(f"{len(ledger.done)} simulations are in {path.name}")
-    console.compile_notice()
+    console.compile_notice(pipeline.kernels([pipeline.plan(model)]))
     numbers = range(len(ledger.done), options.simulations)
     for found in simulations(model, numbers, options.burn, options.jobs):
         ledger.add(found)
