@@ -193,7 +193,8 @@ class Values:
     `lags`: (name, occasions).  `cluster_variances`: per equation a residual variance of each
     cluster.  `active`: per equation which units count.  `modes`: what becomes of
     centring at grand means in an equation: "exact", "raw" (none) or "shifted" (at observed means).
-    `covariances`: residual covariance matrices by their equations.
+    `covariances`: residual covariance matrices by their equations, of residuals over their standard deviations where
+    the log variance is modelled.
     `cuts`: per ordinal outcome all thresholds, the first 0; `dispersions`: per count outcome.
     """
 
@@ -354,13 +355,22 @@ class Values:
 
     def log_correlated(self, members: tuple[int, ...]) -> Array:
         """Log density of equations with correlated residuals, latent responses where an outcome is categorical."""
-        deviations = []
+        deviations, total = [], 0.0
         for k in members:
             outcome = self.data[self.model.equations[k].outcome]
             left = self.working[k, None][0] if (k, None) in self.working else self.left(k, outcome)
-            deviations.append(left - self.fitted(k))
+            variance = self.variance(k) if self.has_log_variance(k) else np.ones(left.size)
+            deviations.append((left - self.fitted(k)) / np.sqrt(variance))
+            total = total - 0.5 * np.log(variance)
         law = stats.multivariate_normal(np.zeros(len(members)), self.covariances[members])
-        return np.atleast_1d(law.logpdf(np.stack(deviations, axis=1)))
+        return total + np.atleast_1d(law.logpdf(np.stack(deviations, axis=1)))
+
+    def has_log_variance(self, k: int) -> bool:
+        """Does the residual variance of an equation have an equation of its own."""
+        return any(
+            other.distribution.name == "LOG_VARIANCE" and other.outcome == self.model.equations[k].outcome
+            for other in self.model.equations
+        )
 
     def left(self, k: int, values: Array) -> Array:
         """What is normal around an equation's linear predictor, from values of its outcome."""

@@ -127,11 +127,20 @@ def correlation_draws(planned: PlannedModel, records: Array) -> dict[str, Array]
     return found
 
 
+def average_covariance_draws(planned: PlannedModel, records: Array) -> dict[str, Array]:
+    """Means over units of residual covariances that differ between them, by the names of their rows."""
+    return {
+        f"Cov({block.members[j]},{block.members[i]})": records[:, :, place]
+        for block, places in zip(planned.model.covariances, planned.layout.average_covariances, strict=True)
+        for (i, j), place in places.items()
+    }
+
+
 def parameter_draws(
     planned: PlannedModel, records: Array, equations: list[EquationDraws], correlations: dict[str, Array]
 ) -> dict[str, Array]:
     """Draws by the names of parameters."""
-    found = dict(correlations)
+    found = dict(correlations) | average_covariance_draws(planned, records)
     found |= {name: records[:, :, place] for name, place in planned.layout.parameters.items()}
     for r, draws in zip(planned.regressions.outcomes, equations, strict=True):
         for t, term in enumerate(r.equation.terms):

@@ -47,8 +47,10 @@ def conditional_likelihood(state: State) -> Vector:
 def _correlated(state: State, c: ResidualCovariance) -> Vector:
     """Log density of the correlated residuals of several equations, of latent responses where there are any."""
     root = np.linalg.cholesky(state.residual_covariance(c))
-    z = np.linalg.solve(root, np.stack([state.deviation(k) for k in c.members]))
-    return -0.5 * (len(c.members) * LOG_2PI + (z * z).sum(axis=0)) - np.log(np.diag(root)).sum()
+    roots = np.stack([state.root(state.planned.regressions.outcomes[k]) for k in c.members])
+    z = np.linalg.solve(root, roots * np.stack([state.deviation(k) for k in c.members]))
+    log_density = -0.5 * (len(c.members) * LOG_2PI + (z * z).sum(axis=0)) - np.log(np.diag(root)).sum()
+    return log_density + np.log(roots).sum(axis=0)
 
 
 def marginal_likelihood(state: State) -> Vector:

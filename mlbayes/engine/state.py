@@ -79,8 +79,12 @@ class State:
             variance = np.diag(self.residual_covariance(c))[c.members.index(r.number)]
         else:
             variance = 1.0 / self.store[r.precision]
-        root = np.ones(1) if r.root is None else self.spread(r.root, r.equation.level)
-        return np.broadcast_to(variance / np.square(root), (self.planned.symbols.units(r.equation.level),))
+        return variance / np.square(self.root(r))
+
+    def root(self, r: OutcomeRegression) -> Vector:
+        """What each unit's residual is multiplied with before its variance is the same for all."""
+        values = np.ones(1) if r.root is None else self.spread(r.root, r.equation.level)
+        return np.broadcast_to(values, (self.planned.symbols.units(r.equation.level),))
 
     def residual_covariance(self, c: ResidualCovariance) -> Vector:
         """A residual covariance matrix of several equations."""

@@ -189,6 +189,7 @@ class PlanBuilder:
             "series_equations": p.SERIES_EQUATION_FIELDS,
             "modulators": p.MODULATOR_FIELDS,
             "modulated": p.MODULATED_FIELDS,
+            "modulated_pairs": p.PAIR_FIELDS,
             "cluster_variances": p.CLUSTER_FIELDS,
             "cells": p.CELL_FIELDS,
             "cell_equations": p.CELL_EQUATION_FIELDS,

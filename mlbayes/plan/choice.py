@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from mlbayes.model.model import Model
 from mlbayes.plan import plan as p
@@ -34,6 +34,10 @@ class Theta:
     target: int
     size: int
     prior: int = 0
+
+    def reversed(self) -> Theta:
+        """The same with the rows of a covariance matrix in the opposite order."""
+        return replace(self, kind=p.THETA_REVERSED) if self.kind == p.THETA_COVARIANCE else self
 
 
 @dataclass

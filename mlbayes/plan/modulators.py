@@ -65,6 +65,11 @@ def deviation(r: OutcomeRegression) -> Polynomial:
     return Polynomial.of(r.left) - r.predictor(True)
 
 
+def _unscaled(y: OutcomeRegression) -> Polynomial:
+    """The residual of an outcome on its own scale where its log variance is modelled."""
+    return deviation(y) if y.heterogeneous and y.population < 0 else y.composite()
+
+
 class Modulator:
     """Writes the step of one symbol."""
 
@@ -84,11 +89,12 @@ class Modulator:
         `own`: residuals that the symbol is in besides those of outcomes, `pairs`: their couplings; `unfinished`: the
         equation of a log variance that is about to change further.
         """
+        together = self._together()
         with placed(self.modulated[0].equation.span):
-            without = {r.number for r in self.locations}
+            without = {y.number for y in together}
             outcomes, coupled = outcome_residuals(self.choice, [self.atom], without, len(own))
             residuals = [*own, *outcomes]
-            self._check(residuals)
+            self._check(residuals, together)
         precisions = [(e, e, residual.precision) for e, residual in enumerate(residuals)]
         precisions += [(c.first, c.second, c.precision) for c in (*pairs, *coupled)]
         units = self._units()
@@ -98,13 +104,22 @@ class Modulator:
         values, target = builder.zeros(n), self.symbols.offset(self.atom)
         members = builder.indices(units.members if units.members is not None else np.arange(n))
         builder.instruct(p.OP_GATHER, values, n, target, members)
-        rows = [self._row(units, r, y) for r, y in zip(self.modulated, self.locations, strict=True)]
+        roots: dict[int, int] = {}
+        rows = [self._row(units, y, roots) for y in together]
+        numbers = {y.number: builder.add("modulated", row) for y, row in zip(together, rows, strict=True)}
+        start = numbers[together[0].number]
+        last = start + sum(self._is_in(y) for y in together)
+        first_pair = builder.count("modulated_pairs")
+        for one, two, element in self._pairs(together):
+            n_rows = builder.tables["sets"][rows[0][p.MODULATED_SET]][p.SET_UNITS]
+            product = builder.zeros(n_rows)
+            builder.instruct(p.OP_MULTIPLY, product, n_rows, roots[one], roots[two])
+            builder.instruct(p.OP_SCALE, product, n_rows, product, element)
+            builder.add("modulated_pairs", [numbers[one], numbers[two], product])
         builder.step_program(first)
-        start = builder.count("modulated")
-        for row in rows:
-            builder.add("modulated", row)
         memory = builder.zeros(2)
-        step = [n, values, precision, linear, start, builder.count("modulated"), memory]
+        last_pair = builder.count("modulated_pairs")
+        step = [n, values, precision, linear, start, last, first_pair, last_pair, memory]
         builder.step(p.STEP_MODULATOR, builder.add("modulators", step))
         first = builder.count("program")
         builder.instruct(p.OP_SCATTER, values, n, target, members)
@@ -114,7 +129,38 @@ class Modulator:
                 publish_root(self.choice, r)
         self._words(memory)
 
-    def _check(self, residuals: Sequence[Residual]) -> None:
+    def _together(self) -> list[OutcomeRegression]:
+        """Outcomes whose log variance depends on it and those that covary with them; first those that it is in."""
+        matrices = {y.covariance for y in self.locations if y.covariance}
+        others = [y for y in self.choice.regressions.locations if y.covariance in matrices]
+        together = [*self.locations, *(y for y in others if y not in self.locations)]
+        return sorted(together, key=lambda y: not self._is_in(y))
+
+    def _log_variance(self, y: OutcomeRegression) -> Polynomial:
+        """The log variance of an outcome as a polynomial, 0 where it is not modelled."""
+        regressions = self.choice.regressions
+        modelled = y.heterogeneous and y.population < 0
+        of = [r for r in regressions.log_variances if modelled and regressions.modelled_by(r) is y]
+        return of[0].predictor(False) if of else Polynomial()
+
+    def _is_in(self, y: OutcomeRegression) -> bool:
+        """Does the residual of an outcome, or its log variance, depend on the symbol."""
+        return self.atom in y.composite().atoms() | self._log_variance(y).atoms()
+
+    def _pairs(self, together: Sequence[OutcomeRegression]) -> list[tuple[int, int, int]]:
+        """Numbers of outcomes that covary, one of them with the symbol, and the element of their precision matrix."""
+        depends = {y.number for y in together if self._is_in(y)}
+        numbers = {y.number for y in together}
+        return [
+            (c.members[i], c.members[j], c.precision + i * (i + 1) // 2 + j)
+            for c in self.choice.regressions.covariances
+            if numbers & set(c.members)
+            for i in range(len(c.members))
+            for j in range(i)
+            if depends & {c.members[i], c.members[j]}
+        ]
+
+    def _check(self, residuals: Sequence[Residual], together: Sequence[OutcomeRegression]) -> None:
         """It must be a single number of each unit that enters everything linearly."""
         name, titles = self.atom.name, " and ".join(r.equation.title for r in self.modulated)
         variable = self.choice.model.variables.get(name)
@@ -130,7 +176,7 @@ class Modulator:
         if self.atom.kind == "value" and name in self.symbols.lag_orders:
             raise unsupported(f"missing values of '{name}', which has lags, in '{titles}' cannot be run yet")
         polynomials = [residual.polynomial for residual in residuals]
-        polynomials += [r.predictor(False) for r in self.modulated] + [deviation(y) for y in self.locations]
+        polynomials += [r.predictor(False) for r in self.modulated] + [_unscaled(y) for y in together]
         if not all(polynomial.is_affine_in([self.atom]) for polynomial in polynomials):
             raise unsupported(f"a power of '{name}', on which '{titles}' depends, cannot be run yet")
 
@@ -141,24 +187,31 @@ class Modulator:
         n = self.symbols.units(self.atom.level)
         return self.builder.unit_set(self.atom.level, n, None, None, np.arange(n))
 
-    def _row(self, units: UnitSet, r: OutcomeRegression, y: OutcomeRegression) -> list[int]:
-        """Residuals and log variances of an outcome as functions of the symbol; writes their instructions."""
+    def _row(self, units: UnitSet, y: OutcomeRegression, roots: dict[int, int]) -> list[int]:
+        """The residual and log variance of an outcome as functions of the symbol; writes their instructions.
+
+        `roots` takes in the place of exp(-c / 2), c the log variance without the symbol, under the outcome's number.
+        """
         builder = self.builder
-        residual = Residual(y.equation.title, deviation(y), y.equation.level, y.active, y.precision, False)
+        residual = Residual(y.equation.title, _unscaled(y), y.equation.level, y.active, y.precision, False)
         rows, active = dependents(self.symbols, units, residual)
         factor = None if active.all() else active
         evaluator, n = Evaluator(self.symbols, rows), rows.units
         location = residual.polynomial.by_unknown([self.atom])
-        log_variance = r.predictor(False).by_unknown([self.atom])
+        log_variance = self._log_variance(y).by_unknown([self.atom])
         constant = evaluator.vector(location.get(None, Polynomial()))
         linear = evaluator.vector(location.get(self.atom, Polynomial()))
-        precision = builder.zeros(n)
+        root, precision = builder.zeros(n), builder.zeros(n)
         source = evaluator.vector(log_variance.get(None, Polynomial()))
-        builder.instruct(p.OP_SCALE, precision, n, source, builder.scalar(-1.0))
-        builder.instruct(p.OP_EXP, precision, n, precision)
+        builder.instruct(p.OP_SCALE, root, n, source, builder.scalar(-0.5))
+        builder.instruct(p.OP_EXP, root, n, root)
         if factor is not None:
-            builder.instruct(p.OP_MULTIPLY, precision, n, precision, builder.vector(factor))
-        slope = evaluator.vector(log_variance[self.atom], factor)
+            builder.instruct(p.OP_MULTIPLY, root, n, root, builder.vector(factor))
+        builder.instruct(p.OP_MULTIPLY, precision, n, root, root)
+        if y.covariance:
+            builder.instruct(p.OP_SCALE, precision, n, precision, y.precision)
+        slope = evaluator.vector(log_variance.get(self.atom, Polynomial()), factor)
+        roots[y.number] = root
         return [rows.number, constant, linear, precision, slope]
 
     def _words(self, memory: int) -> None:

@@ -334,7 +334,12 @@ class BlockPlan:
             names = ", ".join(r.equation.title for r in self.included)
             for chunk in Collapsing(self, free, variances, wisharts).chunks():
                 self.thetas += chunk
-                add_collapsed(self.choice, self.block, chunk, names, repeats)
+                turned = [theta.reversed() for theta in chunk] if self.parts.latent else chunk
+                if turned != chunk:
+                    add_collapsed(self.choice, self.block, chunk, names)
+                    add_collapsed(self.choice, self.block, turned, names)
+                else:
+                    add_collapsed(self.choice, self.block, chunk, names, repeats)
         builder.step(p.STEP_DRAW, self.block.number)
         for row in free:
             builder.step(p.STEP_CONJUGATE, row)

@@ -169,7 +169,15 @@ THETA_TARGET = 1  # row of `groups`, `variances` or `covariances`; store offset 
 THETA_SIZE = 2
 THETA_PRIOR = 3  # store, of a coefficient: precision, mean, lower and upper bound
 THETA_FIELDS = 4
-THETA_GROUP, THETA_VARIANCE, THETA_COVARIANCE, THETA_COEFFICIENT, THETA_SD, THETA_PARTS = range(6)
+(
+    THETA_GROUP,
+    THETA_VARIANCE,
+    THETA_COVARIANCE,
+    THETA_COEFFICIENT,
+    THETA_SD,
+    THETA_PARTS,
+    THETA_REVERSED,  # a covariance matrix with its rows in the opposite order
+) = range(7)
 
 # ---- collapsed steps
 COLLAPSED_BLOCK = 0
@@ -264,7 +272,8 @@ NEWTON_FAMILY = 0
 NEWTON_UNITS = 1
 NEWTON_CODE = 2  # store: as RESPONSE_CODE; squares of residuals whose log variance is modelled
 NEWTON_OFFSET = 3  # store: linear predictor without the coefficients of this step
-NEWTON_SD = 4  # store: standard deviation of each unit's response, -1: 1
+NEWTON_SD = 4  # store: standard deviation of each unit's response, -1: 1; of a residual whose log variance is modelled
+#   the residual times what those that covary with it are multiplied with, -1: 0
 NEWTON_COLUMNS = 5  # index: store offset of what each coefficient is multiplied with, for each unit
 NEWTON_VALUES = 6  # index: store offset of each coefficient
 NEWTON_SIZE = 7  # coefficients
@@ -349,16 +358,24 @@ MODULATOR_PRECISION = 2  # store: precision of each by all other equations
 MODULATOR_LINEAR = 3  # store: precision times mean
 MODULATOR_FIRST = 4  # rows of `modulated`
 MODULATOR_LAST = 5
-MODULATOR_MEMORY = 6  # store: accepted, tried
-MODULATOR_FIELDS = 7
+MODULATOR_PAIRS = 6  # rows of `modulated_pairs`: first, last
+MODULATOR_PAIRS_END = 7
+MODULATOR_MEMORY = 8  # store: accepted, tried
+MODULATOR_FIELDS = 9
 
 # ---- an equation whose residual a + b u has the log variance c + d u, with u the unknown of the row's unit
 MODULATED_SET = 0  # set of the rows; its parents are the unknowns
 MODULATED_CONSTANT = 1  # store: a
 MODULATED_LINEAR = 2  # store: b
-MODULATED_PRECISION = 3  # store: exp(-c), 0 on rows that do not count
+MODULATED_PRECISION = 3  # store: exp(-c) times the residual precision, 0 on rows that do not count
 MODULATED_SLOPE = 4  # store: d, 0 on rows that do not count
 MODULATED_FIELDS = 5
+
+# ---- two such equations of the same rows whose residuals covary
+PAIR_FIRST = 0  # rows of `modulated`
+PAIR_SECOND = 1
+PAIR_PRECISION = 2  # store: element of their precision matrix times exp(-c / 2) of both
+PAIR_FIELDS = 3
 
 # ---- residual variances of clusters with an inverse gamma population
 CLUSTER_UNITS = 0
@@ -464,6 +481,7 @@ class Plan(NamedTuple):
     series_equations: Integers
     modulators: Integers
     modulated: Integers
+    modulated_pairs: Integers
     cluster_variances: Integers
     cells: Integers
     cell_equations: Integers

@@ -14,7 +14,7 @@ from mlbayes.plan.categories import category_labels
 from mlbayes.plan.cross import CrossProducts
 from mlbayes.plan.evaluator import Evaluator
 from mlbayes.plan.polynomial import TOP, Atom, Polynomial
-from mlbayes.plan.regressions import OutcomeRegression, Regressions
+from mlbayes.plan.regressions import OutcomeRegression, Regressions, ResidualCovariance
 from mlbayes.plan.symbols import Symbols, unsupported
 
 SHARES = {At.QUANTILE: (0.84, 0.5, 0.16), At.QUARTILE: (0.75, 0.5, 0.25)}
@@ -58,7 +58,8 @@ class PredictorLayout:
 class Layout:
     """Where each recorded number stands within a record of `width` numbers.
 
-    `residual_covariances`: place of each residual covariance matrix, row by row.
+    `residual_covariances`: place of each residual covariance matrix, row by row; `average_covariances`: for each the
+    places of means over units of covariances that differ between them, by the positions of the two members.
     `parameters`: place of each free parameter that is no coefficient of a term.
     `moderators`[effect][moderator]: place of (mean, standard deviation), of the quantiles, or of what a categorical
     moderator is centred at; -1 where its points are not recorded.
@@ -70,6 +71,7 @@ class Layout:
     moderators: list[list[int]] = field(default_factory=list)
     parameters: dict[str, int] = field(default_factory=dict)
     residual_covariances: list[int] = field(default_factory=list)
+    average_covariances: list[dict[tuple[int, int], int]] = field(default_factory=list)
 
 
 class Recorder:
@@ -104,6 +106,8 @@ class Recorder:
                 self._spread(r, place)
             self._covariances(r, place)
             self._explain(r, place)
+        for c, averages in zip(self.regressions.covariances, self.layout.average_covariances, strict=True):
+            self._averages(c, averages)
         self._moderators()
         return self.layout
 
@@ -155,6 +159,9 @@ class Recorder:
                 self.layout.parameters[atom.name] = self._take(1)
         for c in self.regressions.covariances:
             self.layout.residual_covariances.append(self._take(len(c.members) ** 2))
+            differ = [self.regressions.outcomes[number].heterogeneous for number in c.members]
+            pairs = [(i, j) for i in range(len(differ)) for j in range(i) if differ[i] or differ[j]]
+            self.layout.average_covariances.append({pair: self._take(1) for pair in pairs})
         for effect in self.model.conditional_effects:
             widths = [self._moderator_width(moderator) for moderator in effect.moderators]
             self.layout.moderators.append([self._take(width) if width else -1 for width in widths])
@@ -236,6 +243,27 @@ class Recorder:
         if place.population >= 0:
             builder.instruct(p.OP_COPY, self.start + place.population, 2, r.population)
         builder.step_program(first)
+
+    def _averages(self, c: ResidualCovariance, places: dict[tuple[int, int], int]) -> None:
+        """Means of covariances that differ between units: a scaled residual's covariance over both roots."""
+        builder = self.builder
+        matrix = self.start + self.layout.residual_covariances[self.regressions.covariances.index(c)]
+        for (i, j), place in places.items():
+            roots = [self.regressions.outcomes[c.members[k]].root for k in (i, j)]
+            scaled = [root for root in roots if root is not None]
+            units = builder.unit_set(scaled[0].level, self.symbols.units(scaled[0].level), None, None)
+            values, moments = builder.zeros(units.units), builder.zeros(2)
+            first = builder.count("program")
+            product = Polynomial.number(1.0)
+            for root in scaled:
+                product = product * Polynomial.of(root)
+            source = Evaluator(self.symbols, units).vector(product)
+            builder.instruct(p.OP_RECIPROCAL, values, units.units, source)
+            builder.step_program(first)
+            builder.step(p.STEP_MOMENTS, moments, values, units.units)
+            first = builder.count("program")
+            builder.instruct(p.OP_MULTIPLY, self.start + place, 1, moments, matrix + i * len(c.members) + j)
+            builder.step_program(first)
 
     def _predictors(self) -> None:
         responses = self.regressions.predictor_responses()

@@ -335,6 +335,18 @@ class Regressions:
             if other.equation.outcome == r.equation.outcome and other.heterogeneous
         )
 
+    def covarying_with(self, r: OutcomeRegression) -> list[tuple[OutcomeRegression, int]]:
+        """Equations whose residuals covary with one's, and the places of the elements of the precision matrix."""
+        found = []
+        for c in self.covariances:
+            if c.name == r.covariance:
+                i = c.members.index(r.number)
+                for j, number in enumerate(c.members):
+                    low, high = min(i, j), max(i, j)
+                    if i != j:
+                        found.append((self.outcomes[number], c.precision + high * (high + 1) // 2 + low))
+        return found
+
     def _fix_known_variances(self, r: OutcomeRegression) -> None:
         """Put the roots of variances that never change in their place (meta-analysis)."""
         predictor, level = r.predictor(False), r.equation.level
@@ -373,15 +385,18 @@ class Regressions:
     def _has_parts(self, block: CovarianceBlock) -> bool:
         """Are variances and correlations apart: by OPTIONS: use_phantom, or since some are fixed or equal.
 
-        Those of latent responses are fixed at 1.
+        Those of latent responses are fixed at 1, and so are those of residuals that are divided by standard deviations
+        which differ between units.
         """
         names = [e.residual for e in self.model.equations if e.outcome in block.members and e.residual]
         names += block.correlations.values()
         constrained = any(self.parameter(name).fixed is not None for name in names) or len(set(names)) < len(
             names
         )
-        responses = any(r.equation.outcome in block.members and not r.normal for r in self.locations)
-        return constrained or responses or "use_phantom" in self.model.settings.options
+        scaled = any(
+            r.equation.outcome in block.members and (not r.normal or r.heterogeneous) for r in self.locations
+        )
+        return constrained or scaled or "use_phantom" in self.model.settings.options
 
     def _separate(self, made: ResidualCovariance, block: CovarianceBlock) -> ResidualCovariance:
         """The parts of a matrix: standard deviations and correlations, some of them fixed or equal to others."""

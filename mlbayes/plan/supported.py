@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mlbayes.model.heterogeneity import is_heterogeneous
+from mlbayes.model.heterogeneity import is_heterogeneous, varies_between_clusters
 from mlbayes.model.model import (
     Centring,
     Distribution,
@@ -98,6 +98,11 @@ def _is_plain(equation: Equation) -> bool:
     return equation.distribution is Distribution.NORMAL and isinstance(equation.left, Reference)
 
 
+def _cluster(model: Model) -> str:
+    """Name of the cluster identifier of level 2."""
+    return model.hierarchy.identifiers[0] if model.hierarchy.identifiers else "cluster"
+
+
 def _heterogeneous(model: Model) -> Iterator[Problem]:
     """Outcomes whose residual variance differs between units."""
     covarying = {name for block in model.covariances for name in block.members}
@@ -115,11 +120,12 @@ def _heterogeneous(model: Model) -> Iterator[Problem]:
                 yield _problem(f"the transformed outcome '{title}' cannot be run yet with OPTIONS: hev", span)
             if model.weights:
                 yield _problem(f"'{title}': sampling weights and OPTIONS: hev cannot be used together", span)
-            if equation.outcome in covarying:
-                message = (
-                    f"'{title}', whose variance differs between units, cannot covary (~~) with others yet"
+            if equation.outcome in covarying and varies_between_clusters(model, equation):
+                message = f"'{title}' cannot covary (~~) with others under OPTIONS: hev"
+                hint = (
+                    f"model its variance instead: LATENT: {_cluster(model)} = lv; MODEL: var({title}) ~ 1@lv;"
                 )
-                yield _problem(message, span)
+                yield _problem(message, span, hint)
             if equation.residual is not None and model.parameters[equation.residual].labelled:
                 message = f"the label '{equation.residual}' of a variance cannot be run with OPTIONS: hev"
                 yield _problem(message, span)

@@ -257,7 +257,8 @@ class LogVariance:
             self._add_latent(latent, step, evaluator)
         predictor = builder.zeros(n)
         builder.instruct(p.OP_COPY, predictor, n, evaluator.vector(self.predictor))
-        memory = step.write(p.NEWTON_VARIANCE, first, self._squares(evaluator), predictor)
+        squares, cross = self._squares(evaluator)
+        memory = step.write(p.NEWTON_VARIANCE, first, squares, predictor, sd=cross)
         first = builder.count("program")
         for group in groups:
             publish_effects(symbols, group)
@@ -266,16 +267,30 @@ class LogVariance:
         builder.step_program(first)
         self._words(memory, bool(groups), latents)
 
-    def _squares(self, evaluator: Evaluator) -> int:
-        """Offset of squared residuals, -1 for units without one."""
-        builder, n = self.builder, evaluator.set.units
-        squares, source = builder.zeros(n), evaluator.vector(deviation(self.location))
+    def _squares(self, evaluator: Evaluator) -> tuple[int, int]:
+        """Offsets of squared residuals, -1 for units without one, and of products with residuals that covary, if any.
+
+        With P the inverse of the correlation matrix the log density of a residual e of log variance v is
+        -(v + P_ee e^2 exp(-v)) / 2 - e exp(-v / 2) times the sum of P_ef r_f over the other residuals r_f.
+        """
+        builder, n, y = self.builder, evaluator.set.units, self.location
+        squares, source = builder.zeros(n), evaluator.vector(deviation(y))
         builder.instruct(p.OP_MULTIPLY, squares, n, source, source)
-        active = self.location.active
+        cross = -1
+        if y.covariance:
+            builder.instruct(p.OP_SCALE, squares, n, squares, y.precision)
+            cross = builder.zeros(n)
+            builder.instruct(p.OP_FILL, cross, n, builder.zero)
+            regressions = self.choice.regressions
+            for other, element in regressions.covarying_with(y):
+                residual = evaluator.vector(other.composite())
+                builder.instruct(p.OP_ADD_SCALED, cross, n, residual, element)
+            builder.instruct(p.OP_MULTIPLY, cross, n, cross, source)
+        active = y.active
         if not active.all():
             builder.instruct(p.OP_MULTIPLY, squares, n, squares, builder.vector(active.astype(np.float64)))
             builder.instruct(p.OP_SUBTRACT, squares, n, builder.vector((~active).astype(np.float64)))
-        return squares
+        return squares, cross
 
     def _words(self, memory: int, effects: bool, latents: list[MovedLatent]) -> None:
         title = self.regression.equation.title

@@ -188,6 +188,26 @@ def prior_of(planned, precision: int) -> tuple[float, float]:
 
 
 # ------------------------------------------------------------------ collapsed
+def log_density_of_parts(planned, store: np.ndarray, number: int) -> float:
+    """Priors of free standard deviations in a matrix with parts (correlations: uniform) and the power of |matrix|."""
+    factor = planned.plan.covariances[number, p.COVARIANCE_FACTOR]
+    c = next(c for c in planned.regressions.covariances if c.factor == factor)
+    lower = np.zeros((len(c.members), len(c.members)))
+    lower[np.tril_indices(len(c.members))] = store[c.factor :][
+        : lower.size - len(lower) * (len(lower) - 1) // 2
+    ]
+    value = -c.units * np.log(np.diag(lower)).sum()
+    for k, member in enumerate(c.members):
+        name = planned.regressions.outcomes[member].equation.residual
+        if name is not None:
+            variance = float(lower[k] @ lower[k])
+            value += naive.log_inverse_gamma(
+                variance, *(planned.model.parameters[name].prior.arguments or (-1.0, 0.0))
+            )
+            value += 0.5 * np.log(variance)
+    return value
+
+
 def dense_log_marginal(planned, store: np.ndarray, block, step) -> float:
     """Log density of factors and log variances with the block's unknowns integrated out, up to a constant."""
     dense = Dense(planned, store.copy(), block)
@@ -201,12 +221,17 @@ def dense_log_marginal(planned, store: np.ndarray, block, step) -> float:
             tau, mean, low, high = store[prior : prior + 4]
             value += -0.5 * tau * (store[row] - mean) ** 2 if low <= store[row] <= high else -np.inf
             continue
-        if kind == p.THETA_COVARIANCE:
+        if kind == p.THETA_PARTS:
+            value += log_density_of_parts(planned, store, int(row))
+            continue
+        if kind in (p.THETA_COVARIANCE, p.THETA_REVERSED):
             matrix = planned.plan.covariances[row]
             m = matrix[p.COVARIANCE_SIZE]
             lower = np.zeros((m, m))
             offset = matrix[p.COVARIANCE_FACTOR]
             lower[np.tril_indices(m)] = store[offset : offset + m * (m + 1) // 2]
+            if kind == p.THETA_REVERSED:
+                lower = np.linalg.cholesky((lower @ lower.T)[::-1, ::-1])
             df, scale = store[matrix[p.COVARIANCE_DF] : matrix[p.COVARIANCE_DF] + 2]
             value += naive.log_prior_of_factor(lower, df, scale)
             value -= matrix[p.COVARIANCE_COUNT] * np.log(np.abs(np.diag(lower))).sum()
@@ -232,12 +257,14 @@ def test_collapsed_density_is_the_dense_one(name):
         running = before_block(planned, block.number)
         d = row[p.COLLAPSED_SIZE]
         theta = np.zeros(d + 1)
-        read_parameters(planned.plan, running.store, row, theta)
+        read_parameters(planned.plan, running.store, row, theta, running.work)
         theta = theta[:d]
         rng = np.random.default_rng(3)
         found, expected = [], []
+        kinds = planned.plan.thetas[row[p.COLLAPSED_FIRST] : row[p.COLLAPSED_LAST], p.THETA_KIND]
+        size = 0.03 if (kinds == p.THETA_PARTS).any() else 0.3  # so that the matrix stays positive definite
         for _ in range(4):
-            other = theta + 0.3 * rng.normal(size=d)
+            other = theta + size * rng.normal(size=d)
             found.append(log_marginal(planned.plan, running.store, row, other, running.work))
             expected.append(dense_log_marginal(planned, running.store, block, row))
         np.testing.assert_allclose(np.diff(found), np.diff(expected), rtol=1e-8, atol=1e-8)
@@ -254,12 +281,12 @@ def test_collapsed_step_leaves_the_state_of_its_parameters_behind(name):
         seen = set()
         for k in range(12):
             before = np.zeros(d + 1)
-            read_parameters(planned.plan, running.store, row, before)
+            read_parameters(planned.plan, running.store, row, before, running.work)
             tried = running.store[row[p.COLLAPSED_MEMORY] + 2]
             accepted = running.store[row[p.COLLAPSED_MEMORY] + 1]
             running.step(number, iteration=k + 1, burn=1000)
             after = np.zeros(d + 1)
-            read_parameters(planned.plan, running.store, row, after)
+            read_parameters(planned.plan, running.store, row, after, running.work)
             moved = not np.allclose(before, after, rtol=1e-12)
             assert moved == (running.store[row[p.COLLAPSED_MEMORY] + 1] > accepted)
             assert running.store[row[p.COLLAPSED_MEMORY] + 2] == tried + row[p.COLLAPSED_REPEATS]

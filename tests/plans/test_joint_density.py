@@ -134,8 +134,13 @@ def test_blocks_target_the_joint_density(name):
 def test_drawn_values_are_published(name):
     """After its draw a block's values are where other blocks look for them."""
     planned = PLANS[name]
-    running = Running.start(planned, sweeps=3)
-    for block in planned.blocks[-1:]:  # the last block's values are those of the sweep's end
+    running = Running.start(planned, sweeps=2)
+    steps = planned.plan.steps[:, 0]
+    moves = np.flatnonzero(steps == p.STEP_NEWTON)  # of what the last block has drawn before
+    last = np.flatnonzero(steps == p.STEP_DRAW)[-1] if planned.blocks else 0
+    for number in range(next(iter(moves[moves > last]), len(steps))):
+        running.step(number)
+    for block in planned.blocks[-1:]:
         titles = {residual.name for residual in block.residuals}
         if any(not r.continuous and r.equation.title in titles for r in planned.regressions.outcomes):
             continue  # coefficients move once more with the response integrated out
@@ -488,15 +493,17 @@ def test_what_a_log_variance_depends_on_targets_the_joint_density(name):
 def spread_of_latents(values) -> float:
     """Log density that the standard deviation of a latent log variance has beside what its equation tells.
 
-    Latent values move with it: their density contains the Jacobian n log s; flat on the variance is s on s.
+    Latent values move with it: their density contains the Jacobian n log s; flat on the variance is s on s, flat on a
+    matrix of p of them s^p.  In a matrix s is known but for a factor, since correlations stay.
     """
     total = 0.0
-    for equation in values.model.equations:
+    for k, equation in enumerate(values.model.equations):
         used = [e for e in values.model.equations if e.distribution.name == "LOG_VARIANCE"]
         names = {r.variable for e in used for t in e.terms for r in references(t.expression)}
         if equation.outcome in names and values.model.variables[equation.outcome].role.name == "LATENT":
             s = np.sqrt(values.coefficient(equation.residual))
-            total += (values.data[equation.outcome].size + 1) * np.log(s)
+            size = next((len(members) for members in values.covariances if k in members), 1)
+            total += (values.data[equation.outcome].size + size) * np.log(s)
     return total
 
 

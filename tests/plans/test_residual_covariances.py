@@ -33,7 +33,7 @@ def matrix_of(planned, store: np.ndarray, number: int) -> np.ndarray:
 
 def test_every_kind_is_here():
     kinds = {int(row[p.THETA_KIND]) for planned in PLANS.values() for row in planned.plan.thetas}
-    assert kinds >= {p.THETA_COVARIANCE, p.THETA_COEFFICIENT, p.THETA_PARTS}
+    assert kinds >= {p.THETA_COVARIANCE, p.THETA_REVERSED, p.THETA_COEFFICIENT, p.THETA_PARTS}
 
 
 # ------------------------------------------------------------------ collapsed
@@ -43,15 +43,16 @@ def expected_density(planned, store: np.ndarray, block, step) -> float:
     dense = Dense(planned, store.copy(), block)
     value = -0.5 * dense.collapsed()
     for kind, row, *_ in planned.plan.thetas[step[p.COLLAPSED_FIRST] : step[p.COLLAPSED_LAST]]:
-        if kind in (p.THETA_COVARIANCE, p.THETA_PARTS):
+        if kind in (p.THETA_COVARIANCE, p.THETA_REVERSED, p.THETA_PARTS):
             matrix = matrix_of(planned, store, row)
             c = planned.regressions.covariances[row]
             members = [planned.regressions.outcomes[k] for k in c.members]
             units = int(np.logical_or.reduce([r.active for r in members]).sum())
             value -= 0.5 * units * np.linalg.slogdet(matrix)[1]
             (graph,) = (g for g in model.covariances if len(g.members) == len(c.members))
-            if kind == p.THETA_COVARIANCE:
+            if kind != p.THETA_PARTS:
                 df, scale = graph.prior.arguments
+                matrix = matrix[::-1, ::-1] if kind == p.THETA_REVERSED else matrix
                 value += naive.log_prior_of_factor(np.linalg.cholesky(matrix), df, scale)
                 continue
             for k, r in enumerate(members):
@@ -93,7 +94,7 @@ def differences(planned, changed: Callable | None = None) -> list[np.ndarray]:
         running = before_block(planned, block.number)
         plan = changed(planned.plan, running.store) if changed else planned.plan
         theta = np.zeros(row[p.COLLAPSED_SIZE] + 1)
-        read_parameters(plan, running.store, row, theta)
+        read_parameters(plan, running.store, row, theta, running.work)
         rng = np.random.default_rng(3)
         step, dense = [], []
         for _ in range(4):

@@ -237,6 +237,22 @@ MODELS = {
         HEAD + "LATENT: f; FIXED: b; MODEL: f -> y z m; var(f) ~ 1@0 b@l; PARAMETERS: l ~ normal(0, 3);",
         holes2("y"),
     ),
+    "log variance, correlated residuals": (
+        HEAD + "MODEL: y ~ x z; m ~ z; var(y) ~ z x@l; y ~~ m; PARAMETERS: l ~ normal(0, 2);",
+        holes2("y", "x"),
+    ),
+    "log variances of three correlated outcomes": (
+        HEAD + "FIXED: w; MODEL: { y m z } ~ x; var(y) ~ w; var(z) ~ w; y m ~~ z;",
+        holes2("y", "m", "z"),
+    ),
+    "latent log variances, correlated residuals": (
+        TWO + "LATENT: g = l u; MODEL: u ~ 1; l ~ 1; u ~~ l; y ~ 1@u x; m ~ x u; var(y) ~ 1@l z; var(m) ~ u; y ~~ m;",
+        holes2("y", "m", "z"),
+    ),
+    "latent log variance of correlated outcomes": (
+        TWO + "LATENT: g = l; MODEL: l ~ 1; y ~ x; m ~ x l; var(y) ~ 1@l; var(m) ~ l | 1; y ~~ m;",
+        holes2("y", "m"),
+    ),
     "cluster variances": (TWO + "OPTIONS: hev; MODEL: y ~ x w | x;", holes2("x", "y")),
     "cluster variances, three levels": (THREE + "OPTIONS: hev; MODEL: y ~ x w; w ~ v;", holes3("w", "y")),
     "three levels, shared label above": (THREE + "FIXED: x v; MODEL: y ~ x s@a; w ~ v s@a;", holes3("y")),

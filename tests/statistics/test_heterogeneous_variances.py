@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from latent_models import Fit, fit
 from rates import critical
-from scipy import stats
+from scipy import optimize, stats
 from toys import Columns, generator
 
 from mlbayes.problems import ProblemError, ProblemKind
@@ -72,6 +72,63 @@ def test_coefficients_of_a_log_variance_are_exact():
         np.moveaxis(found.draws.equations[1].coefficients[:, found.draws.burn :], -1, 0)
     ):
         close_to_exact(draws, weights @ grid[:, k], weights @ grid[:, k] ** 2)
+
+
+def test_correlation_of_residuals_with_a_modelled_variance_is_exact():
+    """y ~ x; m ~ x; var(y) ~ w; y ~~ m: importance sampling of variances and correlation, coefficients integrated out.
+
+    Flat priors: on the variance of m, on the correlation, on all coefficients.
+    """
+    rng = generator(67)
+    n = 50
+    x, w = rng.normal(size=(2, n))
+    e = rng.normal(size=(2, n))
+    y = 1.0 + 0.5 * x + np.exp(0.5 * (-0.3 + 0.6 * w)) * e[0]
+    m = 0.3 * x + 1.5 * (0.6 * e[0] + 0.8 * e[1])
+    columns = {"y": y, "m": m, "x": x, "w": w}
+    found = fit("FIXED: x w; MODEL: y ~ x; m ~ x; var(y) ~ w; y ~~ m;", columns, burn=1000, draws=20000)
+    design, variance_design = np.column_stack([np.ones(n), x]), np.column_stack([np.ones(n), w])
+
+    def log_density(theta: np.ndarray) -> float:
+        """Of (coefficients of the log variance, log variance of m, Fisher's z of the correlation)."""
+        r, sd = (
+            np.tanh(theta[3]),
+            [np.exp(0.5 * variance_design @ theta[:2]), np.full(n, np.exp(0.5 * theta[2]))],
+        )
+        # residuals over their standard deviations, made independent: m's less r times y's, over sqrt(1 - r^2)
+        rest = np.sqrt(1.0 - r * r)
+        zero = np.zeros_like(design)
+        top = np.column_stack([y / sd[0], design / sd[0][:, None], zero])
+        low = np.column_stack([m / sd[1], zero, design / sd[1][:, None]])
+        both = np.vstack([top, (low - r * top) / rest])
+        information = both[:, 1:].T @ both[:, 1:]
+        score = both[:, 1:].T @ both[:, 0]
+        squares = both[:, 0] @ both[:, 0] - score @ np.linalg.solve(information, score)
+        value = -np.log(sd[0]).sum() - np.log(sd[1]).sum() - n * np.log(rest)
+        value -= 0.5 * (np.linalg.slogdet(information)[1] + squares)
+        return value + theta[2] + np.log(1.0 - r * r)
+
+    mode = optimize.minimize(lambda theta: -log_density(theta), np.array([0.0, 0.3, 0.5, 0.5]))
+    law = stats.multivariate_t(mode.x, 1.5 * mode.hess_inv, df=6, seed=rng)
+    theta = law.rvs(20000)
+    log = np.array([log_density(each) for each in theta]) - law.logpdf(theta)
+    weights = np.exp(log - log.max())
+    weights /= weights.sum()
+    burn, equations = found.draws.burn, found.draws.equations
+    at = {equation.title: k for k, equation in enumerate(found.planned.model.equations)}
+    gamma = equations[at["var(y)"]].coefficients[:, burn:]
+    ours = {
+        "gamma 0": (gamma[:, :, 0], theta[:, 0]),
+        "gamma 1": (gamma[:, :, 1], theta[:, 1]),
+        "log variance": (np.log(equations[at["m"]].residual[:, burn:]), theta[:, 2]),
+        "correlation": (found.parameters["Cor(y,m)"], np.tanh(theta[:, 3])),
+    }
+    for name, (draws, exact) in ours.items():
+        for of in (lambda v: v, np.square):
+            values = of(exact)
+            mean = weights @ values
+            error = np.hypot(naive.batch_error(of(draws)), np.sqrt((weights**2) @ (values - mean) ** 2))
+            assert abs(of(draws).mean() - mean) / error < BOUND, name
 
 
 # ------------------------------------------------------------------ random log variances

@@ -2,7 +2,10 @@
 
 The target is the exact marginal density that the elimination yields.  Parameters are the elements of
 Cholesky factors on their natural scale, logarithms of variances, standard deviations of latent variables
-(which may be close to zero), and coefficients (loadings) that multiply unknowns of the block.  During the
+(which may be close to zero), and coefficients (loadings) that multiply unknowns of the block.  Where a
+standard deviation is close to zero its correlations are all but free: if it comes first in a matrix, the
+factor's second row lies near a circle, which no t distribution suits, but if it comes last, near 0.  So
+matrices of latent variables have a step for each of the two orders.  During the
 first half of burn-in a random walk explores; from then on proposals come from a t distribution whose centre
 and scale are those of earlier draws, learned in burn-in and then frozen.  Diagonal elements close to zero
 are proposed on both sides of it and folded, so the proposal density sums over the signs.
@@ -20,7 +23,7 @@ from mlbayes.engine.elimination import eliminate, top_quadratic
 from mlbayes.engine.jit import kernel
 from mlbayes.engine.linalg import cholesky, packed
 from mlbayes.engine.steps.covariances import log_prior_factor, log_separate
-from mlbayes.engine.steps.residual_covariances import write_covariance
+from mlbayes.engine.steps.residual_covariances import reverse_factor, write_covariance, write_reversed
 from mlbayes.engine.steps.separate import read_parts, write_parts
 from mlbayes.plan.plan import (
     COLLAPSED_BLOCK,
@@ -42,6 +45,7 @@ from mlbayes.plan.plan import (
     THETA_KIND,
     THETA_PARTS,
     THETA_PRIOR,
+    THETA_REVERSED,
     THETA_SD,
     THETA_SIZE,
     THETA_TARGET,
@@ -66,7 +70,7 @@ ENOUGH = 0.1  # least acceptance rate of independence proposals
 
 
 @kernel
-def read_parameters(plan: Plan, store: NDArray, step: NDArray, theta: NDArray) -> None:
+def read_parameters(plan: Plan, store: NDArray, step: NDArray, theta: NDArray, work: Work) -> None:
     """Theta from the factors, precisions and coefficients in the store."""
     at = 0
     for k in range(step[COLLAPSED_FIRST], step[COLLAPSED_LAST]):
@@ -78,6 +82,10 @@ def read_parameters(plan: Plan, store: NDArray, step: NDArray, theta: NDArray) -
             theta[at] = 1.0 / math.sqrt(store[plan.variances[target, VARIANCE_PRECISION]])
         elif row[THETA_KIND] == THETA_PARTS:
             read_parts(plan, store, plan.covariances[target], theta[at : at + row[THETA_SIZE]])
+        elif row[THETA_KIND] == THETA_REVERSED:
+            factor = store[plan.covariances[target, COVARIANCE_FACTOR] :]
+            size = plan.covariances[target, COVARIANCE_SIZE]
+            reverse_factor(factor, size, theta[at : at + row[THETA_SIZE]], work)
         else:
             offset = target
             if row[THETA_KIND] == THETA_GROUP:
@@ -132,6 +140,8 @@ def write_parameters(plan: Plan, store: NDArray, step: NDArray, theta: NDArray, 
             log_density += write_parts(plan, store, plan.covariances[target], values, work)
         elif row[THETA_KIND] == THETA_COVARIANCE:
             log_density += write_covariance(store, plan.covariances[target], values, work)
+        elif row[THETA_KIND] == THETA_REVERSED:
+            log_density += write_reversed(store, plan.covariances[target], values, work)
         else:
             group = plan.groups[target]
             for e in range(row[THETA_SIZE]):
@@ -170,7 +180,7 @@ def mark_diagonal(plan: Plan, step: NDArray, marks: NDArray) -> None:
         p = 0
         if row[THETA_KIND] == THETA_GROUP:
             p = plan.groups[row[THETA_TARGET], GROUP_SIZE]
-        elif row[THETA_KIND] == THETA_COVARIANCE:
+        elif row[THETA_KIND] == THETA_COVARIANCE or row[THETA_KIND] == THETA_REVERSED:
             p = plan.covariances[row[THETA_TARGET], COVARIANCE_SIZE]
         elif row[THETA_KIND] == THETA_SD:
             p = 1
@@ -344,7 +354,7 @@ def draw_collapsed(
     theta = work.vectors[1]
     new = work.vectors[2]
     marks = work.vectors[3]
-    read_parameters(plan, store, step, theta)
+    read_parameters(plan, store, step, theta, work)
     mark_diagonal(plan, step, marks)
     adapt(memory, d, iteration, burn, theta, work)
     walk = iteration < burn // 2 or memory[LEARNED] == 0.0

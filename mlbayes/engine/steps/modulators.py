@@ -3,6 +3,7 @@
 Given everything else the unknown u of a unit is Gaussian by all equations but those whose variance it changes.
 Their residuals a + b u have the log variance c + d u each, which is not conjugate to anything, so every unit has a
 Metropolis decision of its own: a t distribution around the mode is proposed, which does not depend on where u is.
+Residuals that covary (`~~`) with these come in with the elements of their precision matrix, with u in them or without.
 """
 
 import math
@@ -21,9 +22,14 @@ from mlbayes.plan.plan import (
     MODULATOR_LAST,
     MODULATOR_LINEAR,
     MODULATOR_MEMORY,
+    MODULATOR_PAIRS,
+    MODULATOR_PAIRS_END,
     MODULATOR_PRECISION,
     MODULATOR_UNITS,
     MODULATOR_VALUES,
+    PAIR_FIRST,
+    PAIR_PRECISION,
+    PAIR_SECOND,
     SET_STARTS,
     Plan,
     Work,
@@ -32,6 +38,7 @@ from mlbayes.plan.plan import (
 FREEDOM = 8.0  # of the t distribution that is proposed from
 SEARCH = 12  # steps towards the mode at the most
 NEAR = 0.1  # standard deviations of the proposal that a step must exceed for the search to go on
+LEAST = 0.1  # share of the curvature of the residuals one by one that those which covary leave at the least
 
 
 @kernel
@@ -63,6 +70,40 @@ def modulated_terms(plan: Plan, store: NDArray, row: NDArray, unit: int, u: floa
             d[1] += 0.5 * slope * (square - 1.0) - linear * residual * precision
             d[2] += linear * linear * precision + 0.5 * slope * slope * square
             d[3] += linear * linear * precision + 0.5 * slope * slope * max(square, 1.0)
+    if row[MODULATOR_PAIRS] < row[MODULATOR_PAIRS_END]:
+        curvature = pair_terms(plan, store, row, unit, u, d)
+        d[2] = max(d[2] + curvature, LEAST * d[2])
+        d[3] = max(d[3] + curvature, LEAST * d[3])
+
+
+@kernel
+def pair_terms(plan: Plan, store: NDArray, row: NDArray, unit: int, u: float, d: NDArray) -> float:
+    """Add what products of residuals that covary add to the log density and its slope; returns their curvature.
+
+    A product is w (a + b u) (a' + b' u) exp(-(d + d') u / 2), w the place PAIR_PRECISION.
+    """
+    curvature = 0.0
+    for k in range(row[MODULATOR_PAIRS], row[MODULATOR_PAIRS_END]):
+        pair = plan.modulated_pairs[k]
+        one = plan.modulated[pair[PAIR_FIRST]]
+        two = plan.modulated[pair[PAIR_SECOND]]
+        starts = plan.sets[one[MODULATED_SET], SET_STARTS]
+        last = 0.0
+        factor = 1.0
+        for i in range(plan.index[starts + unit], plan.index[starts + unit + 1]):
+            slope = 0.5 * (store[one[MODULATED_SLOPE] + i] + store[two[MODULATED_SLOPE] + i])
+            if slope != last:
+                last = slope
+                factor = math.exp(min(-slope * u, 700.0))
+            b = store[one[MODULATED_LINEAR] + i]
+            c = store[two[MODULATED_LINEAR] + i]
+            first = store[one[MODULATED_CONSTANT] + i] + b * u
+            second = store[two[MODULATED_CONSTANT] + i] + c * u
+            precision = store[pair[PAIR_PRECISION] + i] * factor
+            d[0] -= precision * first * second
+            d[1] += precision * (slope * first * second - b * second - c * first)
+            curvature += precision * (2.0 * b * c + slope * slope * first * second)
+    return curvature
 
 
 @kernel

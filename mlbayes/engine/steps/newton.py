@@ -113,12 +113,14 @@ def log_unit(
 ) -> float:
     """Log probability of a unit's category or count given its linear predictor; of a residual given its log variance.
 
-    `sd`: of a normal response; `tau`: thresholds, `last` of them.
+    `sd`: of a normal response; for a residual what it is multiplied with where it covaries with others; `tau`:
+    thresholds, `last` of them.
     """
     if family == NEWTON_COUNT:
         return log_negative_binomial(code, eta + log_dispersion, math.exp(-log_dispersion))
     if family == NEWTON_VARIANCE:
-        return -0.5 * (eta + code * math.exp(min(-eta, 700.0)))
+        root = math.exp(min(-0.5 * eta, 350.0))
+        return -0.5 * (eta + code * root * root) - sd * root
     c = int(code)
     upper = (tau[c] - eta) / sd if c < last else math.inf
     lower = (tau[c - 1] - eta) / sd if c > 0 else -math.inf
@@ -141,6 +143,7 @@ def newton_value(
         thresholds(theta, size, row[NEWTON_EXTRAS], tau)
     last = row[NEWTON_EXTRAS] + 1
     log_dispersion = theta[size] if family == NEWTON_COUNT else 0.0
+    default = 0.0 if family == NEWTON_VARIANCE else 1.0
     for i in range(row[NEWTON_UNITS]):
         code = store[row[NEWTON_CODE] + i]
         if code < 0.0:
@@ -148,7 +151,7 @@ def newton_value(
         eta = store[row[NEWTON_OFFSET] + i]
         for j in range(size):
             eta += theta[j] * store[plan.index[row[NEWTON_COLUMNS] + j] + i]
-        sd = store[row[NEWTON_SD] + i] if row[NEWTON_SD] >= 0 else 1.0
+        sd = store[row[NEWTON_SD] + i] if row[NEWTON_SD] >= 0 else default
         value += log_unit(family, code, eta, sd, tau, last, log_dispersion)
     return value
 
@@ -257,8 +260,11 @@ def newton_derivatives(
             g[size] += d[2]
             h[size, size] += d[5]
         elif family == NEWTON_VARIANCE:
-            curve = 0.5 * code * math.exp(min(-eta, 700.0))
-            slope = curve - 0.5
+            root = math.exp(min(-0.5 * eta, 350.0))
+            own = 0.5 * code * root * root
+            other = 0.5 * store[row[NEWTON_SD] + i] * root if row[NEWTON_SD] >= 0 else 0.0
+            slope = own + other - 0.5
+            curve = max(own + 0.5 * other, 0.0)
         else:
             sd = store[row[NEWTON_SD] + i] if row[NEWTON_SD] >= 0 else 1.0
             c = int(code)

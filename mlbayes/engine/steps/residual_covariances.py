@@ -6,7 +6,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from mlbayes.engine.jit import kernel
-from mlbayes.engine.linalg import packed
+from mlbayes.engine.linalg import cholesky, packed
 from mlbayes.engine.random import inverse_wishart_factor
 from mlbayes.engine.steps.covariances import log_prior_factor
 from mlbayes.engine.substitution import sum_of_squares
@@ -54,6 +54,38 @@ def write_covariance(store: NDArray, row: NDArray, values: NDArray, work: Work) 
     for i in range(p):
         log_density -= row[COVARIANCE_COUNT] * math.log(abs(factor[packed(i, i)]))
     return log_density
+
+
+@kernel
+def reverse_factor(factor: NDArray, p: int, reversed: NDArray, work: Work) -> bool:
+    """Packed Cholesky factor of LL' with rows and columns in the opposite order; False where it is singular."""
+    matrix = work.small[0]
+    lower = work.small[1]
+    for i in range(p):
+        for j in range(i + 1):
+            s = 0.0
+            for k in range(p - i):  # elements (p - 1 - i, k) and (p - 1 - j, k), the former row the shorter
+                s += factor[packed(p - 1 - i, k)] * factor[packed(p - 1 - j, k)]
+            matrix[i, j] = s
+    if math.isnan(cholesky(matrix, lower, p)):
+        return False
+    for i in range(p):
+        for j in range(i + 1):
+            reversed[packed(i, j)] = lower[i, j]
+    return True
+
+
+@kernel
+def write_reversed(store: NDArray, row: NDArray, values: NDArray, work: Work) -> float:
+    """`write_covariance` from the factor of the matrix in the opposite order, whose density this is."""
+    p = row[COVARIANCE_SIZE]
+    factor = work.vectors[6]
+    if not reverse_factor(values, p, factor, work):
+        return -math.inf
+    prior = row[COVARIANCE_DF]
+    log_density = write_covariance(store, row, factor, work)
+    log_density -= log_prior_factor(store[prior], store[prior + 1], p, factor, work.vectors[7])
+    return log_density + log_prior_factor(store[prior], store[prior + 1], p, values, work.vectors[7])
 
 
 @kernel
