@@ -78,6 +78,10 @@ def values_of(planned, store: np.ndarray) -> naive.Values:
         lower[np.tril_indices(size)] = store[c.factor : c.factor + size * (size + 1) // 2]
         sources = tuple(planned.regressions.outcomes[k].planned.source for k in c.members)
         values.covariances[sources] = lower @ lower.T
+        for k, variance in zip(c.members, np.diag(lower @ lower.T), strict=True):
+            residual = planned.regressions.outcomes[k].equation.residual
+            if residual is not None and model.parameters[residual].fixed is None:
+                values.parameters[residual] = float(variance)
     parts: dict[str, int] = {}
     for part in planned.regressions.predictors:
         number = parts.setdefault(part.name, 0)
@@ -494,7 +498,7 @@ def spread_of_latents(values) -> float:
     """Log density that the standard deviation of a latent log variance has beside what its equation tells.
 
     Latent values move with it: their density contains the Jacobian n log s; flat on the variance is s on s, flat on a
-    matrix of p of them s^p.  In a matrix s is known but for a factor, since correlations stay.
+    matrix of p of them s^p.
     """
     total = 0.0
     for k, equation in enumerate(values.model.equations):

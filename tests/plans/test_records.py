@@ -82,6 +82,29 @@ def test_reported_variances_and_explained_parts(name):
             assert place.spread == -1
 
 
+def test_average_covariances():
+    """Means over units of covariances that differ between them; others have no place."""
+    counts = []
+    for planned in (PLANS[name] for name in PLANS if PLANS[name].regressions.covariances):
+        _, record, values = after_a_sweep(planned)
+        outcomes = planned.regressions.outcomes
+        for c, places in zip(
+            planned.regressions.covariances, planned.layout.average_covariances, strict=True
+        ):
+            matrix = values.covariances[tuple(outcomes[k].planned.source for k in c.members)]
+            heterogeneous = [outcomes[k].heterogeneous for k in c.members]
+            sd = [
+                np.sqrt(values.variance(outcomes[k].planned.source)) if own else 1.0
+                for k, own in zip(c.members, heterogeneous, strict=True)
+            ]
+            for (i, j), place in places.items():
+                np.testing.assert_allclose(record[place], np.mean(matrix[i, j] * sd[i] * sd[j]), rtol=1e-8)
+            pairs = [(i, j) for i in range(len(sd)) for j in range(i) if heterogeneous[i] or heterogeneous[j]]
+            assert list(places) == pairs
+            counts.append(len(pairs))
+    assert 3 in counts and 1 in counts and 0 in counts
+
+
 @pytest.mark.parametrize("name", PLANS)
 def test_reported_predictor_models(name):
     planned = PLANS[name]
