@@ -97,6 +97,11 @@ def add_run(run: argparse.ArgumentParser) -> None:
     )
     run.add_argument("--seed", type=positive, metavar="N", help="use this seed instead of the script's")
     run.add_argument("--strict", action="store_true", help="exit with 4 if the chains have not converged")
+    run.add_argument(
+        "--usage",
+        action="store_true",
+        help="say on stderr what time and memory the run took (a terminal is told)",
+    )
     run.add_argument("--quiet", action="store_true", help="nothing on stderr but errors")
     run.add_argument(
         "--allow-outside", action="store_true", help="let SAVE write outside the folder of the script"
@@ -134,9 +139,10 @@ def run_source(source: Source, options: argparse.Namespace) -> ExitStatus:
     settings = pipeline.RunOptions(
         options.output, options.json, options.threads, options.seed, options.allow_outside
     )
-    terminal = console.Console(options.quiet)
+    terminal = console.Console(options.quiet, usage=options.usage)
     documents, report = pipeline.run(source, settings, terminal)
     sys.stdout.write(report)
+    terminal.usage()
     if not documents[-1].complete:
         terminal.notice("interrupted: the report covers what was finished")
         return ExitStatus.INTERRUPTED

@@ -10,7 +10,8 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Mapping
 from types import FrameType, TracebackType
 from typing import Any, Protocol, Self, TextIO
 
@@ -114,12 +115,47 @@ class TerminalProgress(SilentProgress):
         self._bars.stop()
 
 
-class Console:
-    """Where a run tells a waiting person what goes on; a quiet one tells nothing."""
+def peak_memory() -> float | None:
+    """The largest memory that this process has had so far in megabytes, None where the system does not tell."""
+    if sys.platform == "win32":
+        return None
+    import resource
 
-    def __init__(self, quiet: bool = False, stream: TextIO | None = None) -> None:
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most / 2**20 if sys.platform == "darwin" else most / 2**10
+
+
+def usage_text(phases: Mapping[str, float], processor: float, memory: float | None) -> str:
+    """What a run used: seconds by phase and of all processors, megabytes at the most."""
+    parts = ", ".join(f"{phase} {seconds:.2f}" for phase, seconds in phases.items())
+    text = f"took {sum(phases.values()):.2f} s ({parts}), {processor:.2f} s of processor time"
+    return text if memory is None else f"{text}, at most {memory:.0f} MB of memory"
+
+
+class Console:
+    """Where a run tells a waiting person what goes on; a quiet one tells nothing.
+
+    `usage`: say at the end what time and memory were used, which otherwise only a terminal is told.  Reports never have
+    it: they are the same on any machine.
+    """
+
+    def __init__(self, quiet: bool = False, stream: TextIO | None = None, usage: bool = False) -> None:
         self.quiet = quiet
         self.stream = stream or sys.stderr
+        self._usage = usage
+        self._phases: dict[str, float] = {}
+        self._since = time.perf_counter()
+
+    def lap(self, phase: str) -> None:
+        """The time since the last lap belongs to a phase of the run."""
+        now = time.perf_counter()
+        self._phases[phase] = self._phases.get(phase, 0.0) + now - self._since
+        self._since = now
+
+    def usage(self) -> None:
+        """One line about time, by phases, and memory."""
+        if self._usage or self.stream.isatty():
+            self.notice(usage_text(self._phases, time.process_time(), peak_memory()))
 
     def notice(self, text: str) -> None:
         """One line."""

@@ -288,16 +288,23 @@ def kernels(planned: Sequence[PlannedModel]) -> set[str]:
 def run(source: Source, options: RunOptions, console: Console) -> tuple[list[Document], str]:
     """The whole path; returns the result (a document for each group of BYGROUP) and the text for stdout."""
     parts, table = understand_parts(source, options)
+    console.lap("reading")
     if not parts:
-        return run_simulation(source, table, options)
+        result = run_simulation(source, table, options)
+        console.lap("writing")
+        return result
     planned = [plan_part(part) for part in parts]
+    console.lap("planning")
     console.compile_notice(kernels(planned))
     found: list[Found] = []
     for part, made in zip(parts, planned, strict=True):
+        console.lap("loading")
         draws = run_part(part, made, options, console)
+        console.lap("sampling")
         if not draws.kept:
             break  # interrupted in the burn-in: there is nothing to report
         found.append(Found(part, draws, summarise(part.model, draws, part.group)))
+        console.lap("summaries")
         if not draws.complete:
             break
     if not found:
@@ -306,7 +313,9 @@ def run(source: Source, options: RunOptions, console: Console) -> tuple[list[Doc
         found[-1].document.complete = False
     save(table, found, options)
     documents = [each.document for each in found]
-    return documents, write(documents, options)
+    text = write(documents, options)
+    console.lap("writing")
+    return documents, text
 
 
 def run_simulation(source: Source, table: Table, options: RunOptions) -> tuple[list[Document], str]:

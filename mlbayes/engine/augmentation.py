@@ -253,10 +253,15 @@ def log1p_exp(x: float) -> float:
 def log_logistic_interval(a: float, b: float) -> float:
     """log(F(b) - F(a)) for the standard logistic distribution function F; either may be infinite; -inf if a >= b.
 
-    F(b) - F(a) = F(b) (1 - F(a)) (1 - exp(a - b)), in which nothing cancels.
+    F(b) - F(a) = F(b) (1 - F(a)) (1 - exp(a - b)), in which nothing cancels; with an infinite end, as always where
+    there are two categories, a single factor is left.
     """
     if a >= b:
         return -math.inf
+    if math.isinf(a):
+        return -log1p_exp(-b)
+    if math.isinf(b):
+        return -log1p_exp(a)
     return -log1p_exp(-b) - log1p_exp(a) + math.log(-math.expm1(a - b))
 
 

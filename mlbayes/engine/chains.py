@@ -24,6 +24,7 @@ from mlbayes.engine.assemble import (
 )
 from mlbayes.engine.joint import full_conditionals
 from mlbayes.engine.monitor import Monitor, average, collect, monitored_draws
+from mlbayes.engine.spool import Snapshots, Spool
 from mlbayes.engine.state import State
 from mlbayes.engine.sweep import interpreter
 from mlbayes.engine.work import make_work
@@ -33,7 +34,7 @@ from mlbayes.plan.choose import PlannedModel
 from mlbayes.plan.regressions import OutcomeRegression
 from mlbayes.plan.starts import start_state
 from mlbayes.problems import Problem, ProblemError, ProblemKind
-from mlbayes.results.draws import AcceptanceDraws, Draws, Snapshot
+from mlbayes.results.draws import AcceptanceDraws, Draws
 
 STRETCH = 0.15  # seconds between looks at the interrupt flag from Python
 RUNAWAY = 50.0  # log variances beyond this, of either sign, are a run gone wrong
@@ -57,9 +58,15 @@ class Failure(Exception):
 
 
 class Chain:
-    """One chain with its generator, state and records."""
+    """One chain with its generator, state and records; `records`: where to keep them, (sweeps, recorded numbers)."""
 
-    def __init__(self, planned: PlannedModel, number: int, flag: NDArray[np.int64]) -> None:
+    def __init__(
+        self,
+        planned: PlannedModel,
+        number: int,
+        flag: NDArray[np.int64],
+        records: NDArray[np.float64] | None = None,
+    ) -> None:
         settings = planned.model.settings
         self.planned = planned
         self.number = number
@@ -71,11 +78,11 @@ class Chain:
         )
         self.store = start_state(planned, self.rng)
         self.work = make_work(planned.plan)
-        self.records = np.empty((self.total, planned.layout.width))
+        self.records = np.empty((self.total, planned.layout.width)) if records is None else records
         self.monitor = Monitor(planned)
         self.done = 0
         self.length = 1  # sweeps of the next stretch
-        self.snapshots: dict[int, Snapshot] = {}
+        self.snapshots = Spool(planned.model.source.path.parent)
         self.looks = look_points(planned, number)
 
     def run(self) -> None:
@@ -111,7 +118,7 @@ class Chain:
         if due.monitored:
             self.monitor.observe(state)
         for imputation in due.imputations:
-            self.snapshots[imputation] = state.snapshot()
+            self.snapshots.keep(imputation, state.snapshot())
 
 
 class Look:
@@ -148,7 +155,10 @@ def run_chains(planned: PlannedModel, threads: int, progress: Progress, stop: th
     Raises ProblemError (kind NUMERICAL) when a step fails.
     """
     flag = np.zeros(1, dtype=np.int64)
-    chains = [Chain(planned, k, flag) for k in range(planned.model.settings.chains)]
+    settings = planned.model.settings
+    sweeps = settings.burn + kept_per_chain(settings)
+    records = np.empty((settings.chains, sweeps, planned.layout.width))
+    chains = [Chain(planned, k, flag, records[k]) for k in range(settings.chains)]
     workers = max(1, min(threads, len(chains)))
     waiting: SimpleQueue[Chain] = SimpleQueue()
     for chain in chains:
@@ -161,7 +171,7 @@ def run_chains(planned: PlannedModel, threads: int, progress: Progress, stop: th
             flag[0] = 1
     for future in futures:
         _raise_failure(planned, future)
-    return gather(planned, chains)
+    return gather(planned, chains, records)
 
 
 def _advance_in_turn(waiting: SimpleQueue[Chain]) -> None:
@@ -238,12 +248,12 @@ def failure_problem(planned: PlannedModel, chain: int, iteration: int, step: int
     return Problem(message, None, hint, ProblemKind.NUMERICAL)
 
 
-def gather(planned: PlannedModel, chains: list[Chain]) -> Draws:
-    """What all chains kept; an interrupted run keeps what every chain has."""
+def gather(planned: PlannedModel, chains: list[Chain], records: NDArray[np.float64]) -> Draws:
+    """What all chains kept, with their records side by side; an interrupted run keeps what every chain has."""
     model = planned.model
     settings = model.settings
     done = min(chain.done for chain in chains)
-    records = np.stack([chain.records[:done] for chain in chains])
+    records = records[:, :done]
     layout = planned.layout
     outcomes = planned.regressions.outcomes
     equations = [
@@ -268,7 +278,6 @@ def gather(planned: PlannedModel, chains: list[Chain]) -> Draws:
         for chain in chains:
             chain.monitor.observe(State(planned, chain.store, chain.rng))
     mean, variance = average(monitors)
-    found = {number: snapshot for chain in chains for number, snapshot in chain.snapshots.items()}
     return Draws(
         burn=min(settings.burn, done),
         kept=max(done - settings.burn, 0),
@@ -283,7 +292,7 @@ def gather(planned: PlannedModel, chains: list[Chain]) -> Draws:
         moderators=moderators,
         acceptance=_acceptances(planned, chains),
         complete=done == chains[0].total,
-        snapshots=tuple(found[number] for number in sorted(found)),
+        snapshots=Snapshots(chain.snapshots for chain in chains),
         snapshot_mean=mean,
         snapshot_variance=variance,
     )

@@ -1,4 +1,7 @@
-"""Distributions of categorical and count outcomes given their linear predictors, as arrays over units."""
+"""Distributions of categorical and count outcomes given their linear predictors, as arrays over units.
+
+scipy is imported by the functions that need it: it takes as long to load as a small model takes to run.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,6 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
-from scipy.special import betaln, expit, ndtr, ndtri
 
 from mlbayes.model.model import Distribution
 
@@ -27,6 +29,8 @@ def category_probabilities(distribution: Distribution, fitted: Sequence[Vector],
         scores = np.stack([np.zeros_like(fitted[0]), *fitted], axis=1)
         odds = np.exp(scores - scores.max(axis=1, keepdims=True))
         return np.asarray(odds / odds.sum(axis=1, keepdims=True))
+    from scipy.special import expit, ndtr
+
     function = expit if distribution is Distribution.LOGIT else ndtr
     distances = cuts - fitted[0][:, None]
     ends = np.full((fitted[0].size, 1), np.inf)
@@ -52,6 +56,8 @@ def draw_places(probabilities: Vector, rng: Generator) -> NDArray[np.int64]:
 
 def draw_within(mean: Vector, sd: Vector | float, bounds: tuple[float, float], rng: Generator) -> Vector:
     """Normal draws within bounds, by inversion in the nearer tail; shape of `mean`."""
+    from scipy.special import ndtr, ndtri
+
     lower, upper = ((bound - mean) / sd for bound in bounds)
     if np.isinf(bounds).all():
         return mean + sd * rng.standard_normal(mean.size)
@@ -64,6 +70,8 @@ def draw_within(mean: Vector, sd: Vector | float, bounds: tuple[float, float], r
 
 def log_count_probability(counts: Vector, fitted: Vector, dispersion: float) -> Vector:
     """Negative binomial log probability with mean mu = exp(fitted) and variance mu + dispersion mu^2."""
+    from scipy.special import betaln
+
     size = 1.0 / dispersion
     log_odds = fitted + np.log(dispersion)
     combinations = -betaln(size, counts + 1.0) - np.log(counts + size)  # of gamma functions, for any size

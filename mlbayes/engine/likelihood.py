@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlbayes.engine.state import State
-from mlbayes.plan.polynomial import Polynomial
 from mlbayes.plan.regressions import OutcomeRegression, ResidualCovariance
 
 Vector = NDArray[np.float64]
@@ -24,23 +23,22 @@ def conditional_likelihood(state: State) -> Vector:
     total = np.zeros(hierarchy.units[top - 1])
     for c in state.planned.regressions.covariances:
         level = state.planned.regressions.outcomes[c.members[0]].equation.level
-        total += sums(_correlated(state, c), hierarchy.ancestors(level, top), total.size)
+        total += hierarchy.sums(_correlated(state, c), level, top)
     for source, parts in enumerate(state.sources):
         r = parts[0]
         if not r.continuous and not r.covariance and not r.of_variance:
-            values = state.log_likelihood(source)
-            total += np.bincount(hierarchy.ancestors(r.equation.level, top), values, total.size)
+            total += hierarchy.sums(state.log_likelihood(source), r.equation.level, top)
     for r in state.planned.regressions.locations:
         if not r.continuous:
             continue
-        parents = hierarchy.ancestors(r.equation.level, top)
+        level = r.equation.level
         if r.transformation is not None:
-            total += np.bincount(parents, state.log_slope(r), total.size)
+            total += hierarchy.sums(np.asarray(state.log_slope(r)), level, top)
         if r.covariance:
             continue
-        variance = state.variance(r)
+        variance = state.variances(r)
         values = -0.5 * (LOG_2PI + np.log(variance) + state.residual(r.number) ** 2 / variance)
-        total += np.bincount(parents, values, total.size)
+        total += hierarchy.sums(values, level, top)
     return total
 
 
@@ -56,75 +54,82 @@ def _correlated(state: State, c: ResidualCovariance) -> Vector:
 def marginal_likelihood(state: State) -> Vector:
     """The same with random effects integrated out."""
     hierarchy = state.model.hierarchy
-    total = np.zeros(hierarchy.units[hierarchy.levels - 1])
+    top = hierarchy.levels
+    total = np.zeros(hierarchy.units[top - 1])
     for c in state.planned.regressions.covariances:
         level = state.planned.regressions.outcomes[c.members[0]].equation.level
-        total += sums(_correlated(state, c), hierarchy.ancestors(level, hierarchy.levels), total.size)
+        total += hierarchy.sums(_correlated(state, c), level, top)
     for r in state.planned.regressions.locations:
-        parents = hierarchy.ancestors(r.equation.level, hierarchy.levels)
+        level = r.equation.level
         if not r.continuous:  # these have no random effects where this is used
             if r is state.sources[r.planned.source][0] and not r.covariance:
-                total += sums(state.log_likelihood(r.planned.source), parents, total.size)
+                total += hierarchy.sums(state.log_likelihood(r.planned.source), level, top)
             continue
         if r.transformation is not None:
-            total += sums(np.asarray(state.log_slope(r)), parents, total.size)
+            total += hierarchy.sums(np.asarray(state.log_slope(r)), level, top)
         if not r.covariance:
             total += _marginal(state, r)
     return total
-
-
-def sums(values: Vector, parents: NDArray[np.int64], size: int) -> Vector:
-    """Sums within groups."""
-    return np.bincount(parents, values, size).astype(np.float64)
 
 
 def _marginal(state: State, r: OutcomeRegression) -> Vector:
     """Log likelihood of the units of one equation."""
     hierarchy = state.model.hierarchy
     level, top = r.equation.level, hierarchy.levels
-    variance = state.variance(r)
-    fixed = Polynomial.of(r.left)
-    for coefficient, term in zip(r.coefficients, r.terms, strict=True):
-        fixed = fixed - coefficient * term
+    variance = state.variances(r)
     groups = sorted(zip(r.equation.random, r.factors, strict=True), key=lambda pair: pair[0].level)
     columns = [state.evaluate(r.terms[t], level) for group, _ in groups for t in reversed(group.terms)]
-    columns.append(state.evaluate(fixed, level))
-    rows = np.stack(columns) / np.sqrt(variance)
+    columns.append(state.evaluate(r.fixed_residual, level))
+    if variance.size > 1:
+        root = np.sqrt(variance)
+        columns = [column / root for column in columns]
     base = groups[0][0].level if groups else top
-    parents = hierarchy.ancestors(level, base)
-    size = hierarchy.units[base - 1]
     width = len(columns)
-    cross = np.empty((size, width, width))
+    cross = np.empty((width, width, hierarchy.units[base - 1]))
     for i in range(width):
         for j in range(i + 1):
-            cross[:, i, j] = cross[:, j, i] = np.bincount(parents, rows[i] * rows[j], size)
-    total = sums(-0.5 * (LOG_2PI + np.log(variance)), parents, size)
+            cross[i, j] = cross[j, i] = hierarchy.sums(columns[i] * columns[j], level, base)
+    if variance.size == 1:
+        cross /= variance
+    constant = np.broadcast_to(-0.5 * (LOG_2PI + np.log(variance)), (hierarchy.units[level - 1],))
+    total = hierarchy.sums(constant, level, base)
     for group, factor in groups:
         if group.level > base:
-            cross, total = _add_up(
-                cross, total, hierarchy.ancestors(base, group.level), hierarchy.units[group.level - 1]
-            )
+            cross = hierarchy.sums(cross, base, group.level)
+            total = hierarchy.sums(total, base, group.level)
             base = group.level
-        n = len(group.terms)
-        cross, log_determinant = _integrate(cross, state.factor(factor, n))
+        cross, log_determinant = _integrate(cross, state.factor(factor, len(group.terms)))
         total = total - 0.5 * log_determinant
-    total = total - 0.5 * cross[:, 0, 0]
-    return sums(total, hierarchy.ancestors(base, top), hierarchy.units[top - 1])
-
-
-def _add_up(cross: Vector, total: Vector, parents: NDArray[np.int64], size: int) -> tuple[Vector, Vector]:
-    """Sums of cross products and of log likelihoods within the clusters of a higher level."""
-    summed = np.zeros((size, *cross.shape[1:]))
-    np.add.at(summed, parents, cross)
-    return summed, sums(total, parents, size)
+    return hierarchy.sums(total - 0.5 * cross[0, 0], base, top)
 
 
 def _integrate(cross: Vector, factor: Vector) -> tuple[Vector, Vector]:
-    """Integrate out the effects of the first columns, covariance L L'; returns what is left and log determinants."""
-    n = len(factor)
-    precision = np.eye(n) + factor.T @ cross[:, :n, :n] @ factor
-    rest = factor.T @ cross[:, :n, n:]
-    root = np.linalg.cholesky(precision)
-    solved = np.linalg.solve(root, rest)
-    log_determinant = 2.0 * np.log(np.diagonal(root, axis1=1, axis2=2)).sum(axis=1)
-    return cross[:, n:, n:] - np.swapaxes(solved, 1, 2) @ solved, log_determinant
+    """Integrate out the effects of the first columns, covariance L L'; returns what is left and log determinants.
+
+    `cross`: (columns, columns, units), `factor`: L.  The few columns are looped over, so that each operation is one on
+    a vector of all units: R = I + L'QL = CC', and Q - V'V with V = C^-1 L'Q is left.
+    """
+    n, width = len(factor), len(cross)
+    half = [sum(factor[k, a] * cross[k] for k in range(a, n)) for a in range(n)]
+    root: list[list[Vector]] = []
+    solved: list[Vector] = []
+    log_determinant = np.zeros(cross.shape[-1])
+    for a in range(n):
+        row: list[Vector] = []
+        for b in range(a + 1):
+            value = sum(factor[k, b] * half[a][k] for k in range(b, n)) + float(a == b)
+            for i in range(b):
+                value = value - row[i] * (root[b][i] if b < a else row[i])
+            row.append(np.sqrt(value) if a == b else value / root[b][b])
+        root.append(row)
+        rest = half[a][n:]
+        for i in range(a):
+            rest = rest - row[i] * solved[i]
+        solved.append(rest / row[a])
+        log_determinant += 2.0 * np.log(row[a])
+    left = cross[n:, n:].copy()
+    for i in range(width - n):
+        for j in range(width - n):
+            for v in solved:
+                left[i, j] -= v[i] * v[j]
+    return left, log_determinant

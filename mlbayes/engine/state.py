@@ -62,29 +62,43 @@ class State:
         """Values of a polynomial over the units of a level."""
         total = np.zeros(self.planned.symbols.units(level))
         for monomial, number in polynomial.terms.items():
-            product: Vector | float = number
+            scale, product = number, None
             for atom in monomial:
-                product = product * self.spread(atom, level)
-            total += product
+                values = self.spread(atom, level)
+                if isinstance(values, float):
+                    scale *= values
+                else:
+                    product = values if product is None else product * values
+            if product is None:
+                total += scale
+            else:
+                total += product if scale == 1.0 else scale * product
         return total
 
     def _fitted(self, r: OutcomeRegression) -> Vector:
         """Linear predictor with random effects, shape (units of the outcome's level,)."""
-        return self.evaluate(r.predictor(True), r.equation.level)
+        return self.evaluate(r.fitted, r.equation.level)
 
     def variance(self, r: OutcomeRegression) -> Vector:
         """Residual variance of each unit of an equation of a normal outcome."""
+        return np.broadcast_to(self.variances(r), (self.planned.symbols.units(r.equation.level),))
+
+    def variances(self, r: OutcomeRegression) -> Vector:
+        """The same as one number, shape (1,), where all units have the same one."""
         if r.covariance:
             c = next(c for c in self.planned.regressions.covariances if c.name == r.covariance)
             variance = np.diag(self.residual_covariance(c))[c.members.index(r.number)]
         else:
             variance = 1.0 / self.store[r.precision]
-        return variance / np.square(self.root(r))
+        return np.atleast_1d(variance / np.square(self._root(r)))
 
     def root(self, r: OutcomeRegression) -> Vector:
         """What each unit's residual is multiplied with before its variance is the same for all."""
-        values = np.ones(1) if r.root is None else self.spread(r.root, r.equation.level)
-        return np.broadcast_to(values, (self.planned.symbols.units(r.equation.level),))
+        return np.broadcast_to(self._root(r), (self.planned.symbols.units(r.equation.level),))
+
+    def _root(self, r: OutcomeRegression) -> Vector:
+        """The same as one number, shape (1,), where it is 1 for all units."""
+        return np.ones(1) if r.root is None else np.asarray(self.spread(r.root, r.equation.level))
 
     def residual_covariance(self, c: ResidualCovariance) -> Vector:
         """A residual covariance matrix of several equations."""
@@ -193,12 +207,15 @@ class State:
 
     # ------------------------------------------------------------------ saved data
     def snapshot(self) -> Snapshot:
-        """The completed data with what OPTIONS adds to them."""
+        """The completed data with what OPTIONS adds to them.
+
+        Rows may lack a value that is known for their cluster; only variables of rows are whole when they are complete.
+        """
         hierarchy = self.model.hierarchy
         values = {
             name: self.value(name)[hierarchy.ancestors(1, variable.level)]
             for name, variable in self.model.variables.items()
-            if variable.role not in (Role.LATENT, Role.UNUSED)
+            if variable.role not in (Role.LATENT, Role.UNUSED) and (variable.incomplete or variable.level > 1)
         }
         options = self.model.settings.options
         added: dict[str, Vector] = {}

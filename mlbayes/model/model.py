@@ -133,11 +133,24 @@ class Hierarchy:
         return len(self.units)
 
     def ancestors(self, level: int, upper: int) -> Indices:
-        """For each unit of `level` its unit at level `upper` (>= level)."""
-        indices: Indices = np.arange(self.units[level - 1], dtype=np.int64)
-        for parent in self.parents[level - 1 : upper - 1]:
-            indices = parent[indices]
-        return indices
+        """For each unit of `level` its unit at level `upper` (>= level); found once, not to be changed."""
+        known: dict[tuple[int, int], Indices] = self.__dict__.setdefault("_ancestors", {})
+        if (level, upper) not in known:
+            indices: Indices = np.arange(self.units[level - 1], dtype=np.int64)
+            for parent in self.parents[level - 1 : upper - 1]:
+                indices = parent[indices]
+            indices.flags.writeable = False
+            known[level, upper] = indices
+        return known[level, upper]
+
+    def sums(self, values: Vector, level: int, upper: int) -> Vector:
+        """Sums of values over the units of `level` (the last axis) within each unit of level `upper`."""
+        if level == upper:
+            return values
+        known: dict[tuple[int, int], Indices] = self.__dict__.setdefault("_starts", {})
+        if (level, upper) not in known:
+            known[level, upper] = np.flatnonzero(np.diff(self.ancestors(level, upper), prepend=-1))
+        return np.asarray(np.add.reduceat(values, known[level, upper], axis=-1))
 
     def earlier(self, lag: int) -> Indices:
         """For each row the one `lag` rows before it in its cluster of level 2, -1 where there is none; shape (rows,).

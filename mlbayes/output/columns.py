@@ -7,7 +7,7 @@ taken out again.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,13 +42,13 @@ class Format:
         return Format(fixed, names_wanted or not fixed, missing)
 
 
-def whole_columns(blocks: Sequence[Array]) -> list[bool]:
+def whole_columns(blocks: Iterable[Array]) -> list[bool]:
     """Which columns hold whole numbers only, in all blocks of shape (rows, columns)."""
-    count = blocks[0].shape[1] if blocks else 0
-    whole = np.ones(count, bool)
+    whole: NDArray[np.bool_] | None = None
     for block in blocks:
-        whole &= (np.isnan(block) | (np.rint(block) == block)).all(axis=0)
-    return [bool(value) for value in whole]
+        found = (np.isnan(block) | (np.rint(block) == block)).all(axis=0)
+        whole = found if whole is None else whole & found
+    return [] if whole is None else [bool(value) for value in whole]
 
 
 def cells(values: Array, decimals: int, missing: bytes, width: int = 1) -> Bytes:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mlbayes.data.table import Table
 from mlbayes.model.model import Model
-from mlbayes.output.saves import Imputations, Results
+from mlbayes.output.saves import Blocks, Imputations, Results
 from mlbayes.results.build import parameter_draws
 from mlbayes.results.conditional import conditional_tables
 from mlbayes.results.document import Document, SavedOrder
@@ -27,8 +27,8 @@ def imputations_of(model: Model, table: Table, draws: Draws) -> Imputations | No
 
     Occasions that the data file lacks stand below its rows, and a last column tells them apart.
     """
-    snapshots = [*draws.snapshots]
-    sample = snapshots[0] if snapshots else draws.snapshot_mean
+    snapshots = draws.snapshots
+    sample = snapshots[0] if len(snapshots) else draws.snapshot_mean
     if sample is None:
         return None
     mean, variance = draws.snapshot_mean, draws.snapshot_variance
@@ -38,7 +38,7 @@ def imputations_of(model: Model, table: Table, draws: Draws) -> Imputations | No
         names=[column.title for column in table.columns.values()]
         + list(sample.added)
         + [ADDED] * marks.shape[1],
-        blocks=[completed(model, table, snapshot) for snapshot in snapshots],
+        blocks=Blocks(len(snapshots), lambda k: completed(model, table, snapshots[k])),
         original=np.column_stack(
             [_columns(table, rows), np.full((rows.size, len(sample.added)), np.nan), marks]
         ),
@@ -77,7 +77,7 @@ def together(parts: Sequence[Imputations]) -> Imputations:
     words = {k: [word for part in parts for word in part.words[k]] for k in parts[0].words}
     return Imputations(
         names=names,
-        blocks=[joined(tables) for tables in zip(*(part.blocks for part in parts), strict=True)],
+        blocks=Blocks(min(len(p.blocks) for p in parts), lambda k: joined([p.blocks[k] for p in parts])),
         original=joined_if_any([part.original for part in parts]),
         mean=joined_if_any([part.mean for part in parts]),
         variance=joined_if_any([part.variance for part in parts]),

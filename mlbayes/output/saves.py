@@ -6,6 +6,7 @@ one row (or column) per numbered row of the report, in order of printing.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,17 +23,35 @@ from mlbayes.results.rows import RowDraws, TableDraws
 Array = NDArray[np.float64]
 
 
+class Blocks(Iterable[Array]):
+    """Tables of shape (rows, columns) that are made when they are asked for, one at a time, and then forgotten."""
+
+    def __init__(self, count: int, make: Callable[[int], Array]) -> None:
+        self._count = count
+        self._make = make
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, k: int) -> Array:
+        return self._make(k)
+
+    def __iter__(self) -> Iterator[Array]:
+        return (self._make(k) for k in range(self._count))
+
+
 @dataclass(frozen=True)
 class Imputations:
     """Imputed data sets (rows, columns) in the order of the data file, nan where a cell stays missing.
 
-    `names`: all input columns first.  `original`: the data as read, nan in added columns.  `mean`,
-    `variance`: over draws, same shape.  `words`: {column: its words} of columns of text, whose numbers are mere codes.
+    `names`: all input columns first.  `blocks`: the data sets.  `original`: the data as read, nan in added columns.
+    `mean`, `variance`: over draws, same shape.  `words`: {column: its words} of columns of text, whose numbers are mere
+    codes.
     `rows`: their positions in the data file.
     """
 
     names: list[str]
-    blocks: list[Array]
+    blocks: Blocks | list[Array]
     original: Array | None = None
     mean: Array | None = None
     variance: Array | None = None
@@ -70,32 +89,31 @@ def write_table(
     words: Mapping[int, Sequence[str]] | None = None,
 ) -> None:
     """One table of shape (rows, columns); whole columns are found out when they are not given."""
-    write_tables(path, names, [array], layout, whole, words)
+    write_tables(path, names, [array], layout, whole_columns([array]) if whole is None else whole, words)
 
 
 def write_tables(
     path: Path,
     names: Sequence[str],
-    blocks: Sequence[Array],
+    blocks: Iterable[Array],
     layout: Format,
-    whole: Sequence[bool] | None,
+    whole: Sequence[bool],
     words: Mapping[int, Sequence[str]] | None = None,
 ) -> None:
     """Several tables below each other; the columns of `words` hold the same words in each of them."""
-    kinds = whole_columns(blocks) if whole is None else list(whole)
 
     def parts() -> Iterator[bytes]:
         if layout.header:
             yield header_text(names, layout)
         for block in blocks:
-            yield from table_text(block, kinds, layout, words)
+            yield from table_text(block, whole, layout, words)
 
     write_bytes(path, parts())
 
 
 def imputed(results: Results) -> Imputations:
     """The imputations, which a run without NIMPS does not have."""
-    if results.imputations is None or not results.imputations.blocks:
+    if results.imputations is None or not len(results.imputations.blocks):
         raise file_problem("SAVE", "there are no imputed data sets to save", "say how many: NIMPS: 20;")
     return results.imputations
 
@@ -111,13 +129,12 @@ def save_stacked(name: str, results: Results, place: Place, first: int = 1) -> l
     """All imputations below each other, with their number in the first column."""
     imputations = imputed(results)
     layout = Format.of(name, results.missing, results.names_wanted)
-    blocks = list(imputations.blocks)
+    blocks: Iterable[Array] = imputations.blocks
     if first == 0:
-        original = imputations.original
-        if original is None:
+        if imputations.original is None:
             raise file_problem(name, "the original data are not at hand")
-        blocks.insert(0, original)
-    numbered = [np.column_stack((np.full(len(block), k), block)) for k, block in enumerate(blocks, first)]
+        blocks = itertools.chain([imputations.original], blocks)
+    numbered = (np.column_stack((np.full(len(block), k), block)) for k, block in enumerate(blocks, first))
     path = place.target(name)
     whole = [True, *decimals_wanted(imputations, layout)]
     words = {k + 1: column for k, column in imputations.words.items()}

@@ -46,6 +46,7 @@ from mlbayes.plan.weighted_rule import plan_weighted
 from mlbayes.plan.weights import cluster_weights
 from mlbayes.problems import Problem, ProblemError, ProblemKind
 
+REPEATS = 4  # of collapsed steps in a sweep, with three levels or latent variables; what follows takes longer
 SEPARATE = {
     1.0: (1.0, 0.5),
     0.0: (0.0, 0.0),
@@ -330,7 +331,7 @@ class BlockPlan:
         wisharts = [self._covariance_row(c) for c in self.covariances]
         integrated = bool(self.groups or self.values)
         if integrated and not any(top.bounds for top in self.block.tops):
-            repeats = 2 if self.choice.model.hierarchy.levels > 2 or self.parts.latent else 1
+            repeats = REPEATS if self.choice.model.hierarchy.levels > 2 or self.parts.latent else 1
             names = ", ".join(r.equation.title for r in self.included)
             for chunk in Collapsing(self, free, variances, wisharts).chunks():
                 self.thetas += chunk

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -139,6 +140,19 @@ class OutcomeRegression:
                     total = total + Polynomial.of(self.effect(level, t))
             result = result + total * polynomial
         return result
+
+    @cached_property
+    def fitted(self) -> Polynomial:
+        """The linear predictor with one symbol for a coefficient and its random effects, for a finished plan."""
+        return self.predictor(True)
+
+    @cached_property
+    def fixed_residual(self) -> Polynomial:
+        """What is normal less the linear predictor without random effects, for a finished plan."""
+        fixed = Polynomial.of(self.left)
+        for coefficient, term in zip(self.coefficients, self.terms, strict=True):
+            fixed = fixed - coefficient * term
+        return fixed
 
     def expanded(self) -> Polynomial:
         """The residual with coefficients and random effects apart (for the block that draws them)."""

@@ -7,6 +7,7 @@ says).  Quantities that are the same in every draw have shape (1, 1, ...).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -116,7 +117,8 @@ class AcceptanceDraws:
 class Snapshot:
     """The data of one draw, every column of shape (rows,) in sorted row order.
 
-    `values`: the variables of the model with missing values imputed, keyed by name.  `added`: latent scores, random
+    `values`: the variables of the model that have missing values, with these imputed, and all those of clusters, keyed
+    by name.  `added`: latent scores, random
     effects, latent cluster means, residuals and predicted values, keyed by the names of saved columns, in order.
     """
 
@@ -130,10 +132,9 @@ class Draws:
 
     `burn`: burn-in draws of each chain (fewer than asked when interrupted), `kept`: draws after it.
     `equations` and `predictors` stand in the order of the model's lists, a nominal predictor once for each code but the
-    reference; `moderators` in the order of
-    `Model.conditional_effects` and their moderators.  `snapshots`: the imputations in order of their numbers; their
-    mean and variance are over all monitored draws.  `parameters`: {name: (chains, draws)} for every free or
-    defined parameter of the model.
+    reference; `moderators` in the order of `Model.conditional_effects` and their moderators.  `snapshots`: the
+    imputations in order of their numbers, read from disk each time that one is asked for; their mean and variance are
+    over all monitored draws.  `parameters`: {name: (chains, draws)} for every free or defined parameter of the model.
     """
 
     burn: int
@@ -146,6 +147,6 @@ class Draws:
     moderators: tuple[tuple[ModeratorDraws, ...], ...] = ()
     acceptance: tuple[AcceptanceDraws, ...] = ()
     complete: bool = True
-    snapshots: tuple[Snapshot, ...] = ()
+    snapshots: Sequence[Snapshot] = ()
     snapshot_mean: Snapshot | None = None
     snapshot_variance: Snapshot | None = None

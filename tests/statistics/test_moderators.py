@@ -130,7 +130,7 @@ def by_hand(snapshot, model, draws, place, first, b) -> dict[str, float]:
     values = {
         "f": snapshot.added["f.latent"],
         "h": snapshot.added["h.latent"][first],
-        "x": snapshot.values["x"] - grand["x"],
+        "x": model.variables["x"].values - grand["x"],
         "z.mean[g]": snapshot.added["z.mean[g]"][first] - grand["z"],
     }
     third = b["z.mean[g]"] / 3

@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,7 +12,15 @@ from pathlib import Path
 import pytest
 
 import mlbayes
-from mlbayes.console import Console, Interrupt, SilentProgress, TerminalProgress, print_problems, wants_colour
+from mlbayes.console import (
+    Console,
+    Interrupt,
+    SilentProgress,
+    TerminalProgress,
+    print_problems,
+    usage_text,
+    wants_colour,
+)
 from mlbayes.problems import Problem
 from mlbayes.source import Source, Span
 
@@ -144,3 +153,30 @@ def test_no_handler_outside_the_main_thread():
     thread.start()
     thread.join()
     assert failures == []
+
+
+def test_usage_is_told_to_those_who_ask():
+    told, silent = io.StringIO(), io.StringIO()
+    for console in (
+        Console(stream=told, usage=True),
+        Console(stream=silent),
+        Console(True, silent, usage=True),
+    ):
+        console.lap("reading")
+        console.lap("sampling")
+        console.lap("reading")
+        console.usage()
+    assert re.fullmatch(
+        r"took \d+\.\d\d s \(reading \d+\.\d\d, sampling \d+\.\d\d\), \d+\.\d\d s of processor time"
+        r"(, at most \d+ MB of memory)?\n",
+        told.getvalue(),
+    )
+    assert silent.getvalue() == ""
+
+
+def test_usage_in_words():
+    text = usage_text({"reading": 0.25, "sampling": 1.5}, 3.125, 200.4)
+    assert text == (
+        "took 1.75 s (reading 0.25, sampling 1.50), 3.12 s of processor time, at most 200 MB of memory"
+    )
+    assert usage_text({}, 0.0, None) == "took 0.00 s (), 0.00 s of processor time"

@@ -10,6 +10,7 @@ random effects, the elements of their Cholesky factors are coefficients too.
 
 import math
 
+import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
@@ -26,7 +27,9 @@ from mlbayes.engine.augmentation import (
 from mlbayes.engine.jit import kernel
 from mlbayes.engine.linalg import cholesky, packed, solve_lower, solve_upper
 from mlbayes.engine.steps.covariances import log_prior_factor
+from mlbayes.engine.vectors import add_scaled, copy, dot, triple_dot
 from mlbayes.plan.plan import (
+    CHUNK,
     NEWTON_CODE,
     NEWTON_COLUMNS,
     NEWTON_COUNT,
@@ -74,7 +77,19 @@ def probit_interval(lower: float, upper: float, d: NDArray) -> None:
 
 @kernel
 def logit_interval(lower: float, upper: float, d: NDArray) -> None:
-    """The same for the standard logistic distribution."""
+    """The same for the standard logistic distribution F; an infinite end leaves log F(x)."""
+    if math.isinf(lower) or math.isinf(upper):
+        below = math.isinf(lower)
+        x = upper if below else -lower
+        d[0] = -log1p_exp(-x)
+        slope = logistic_cdf(-x)
+        curve = -slope * logistic_cdf(x)
+        d[1] = slope if below else 0.0
+        d[2] = 0.0 if below else -slope
+        d[3] = curve if below else 0.0
+        d[4] = 0.0
+        d[5] = 0.0 if below else curve
+        return
     d[0] = log_logistic_interval(lower, upper)
     u = logistic_cdf(upper)
     v = logistic_cdf(lower)
@@ -144,16 +159,52 @@ def newton_value(
     last = row[NEWTON_EXTRAS] + 1
     log_dispersion = theta[size] if family == NEWTON_COUNT else 0.0
     default = 0.0 if family == NEWTON_VARIANCE else 1.0
-    for i in range(row[NEWTON_UNITS]):
-        code = store[row[NEWTON_CODE] + i]
-        if code < 0.0:
+    eta = np.empty(CHUNK)
+    for start in range(0, row[NEWTON_UNITS], CHUNK):
+        count = min(CHUNK, row[NEWTON_UNITS] - start)
+        linear_predictors(plan, store, row, theta, start, count, eta)
+        codes = store[row[NEWTON_CODE] + start : row[NEWTON_CODE] + start + count]
+        if family == NEWTON_LOGIT and last == 1 and row[NEWTON_SD] < 0:
+            value += binary_logit(codes, eta, count)
             continue
-        eta = store[row[NEWTON_OFFSET] + i]
-        for j in range(size):
-            eta += theta[j] * store[plan.index[row[NEWTON_COLUMNS] + j] + i]
-        sd = store[row[NEWTON_SD] + i] if row[NEWTON_SD] >= 0 else default
-        value += log_unit(family, code, eta, sd, tau, last, log_dispersion)
+        for i in range(count):
+            if codes[i] < 0.0:
+                continue
+            sd = store[row[NEWTON_SD] + start + i] if row[NEWTON_SD] >= 0 else default
+            value += log_unit(family, codes[i], eta[i], sd, tau, last, log_dispersion)
     return value
+
+
+@kernel
+def linear_predictors(
+    plan: Plan, store: NDArray, row: NDArray, theta: NDArray, start: int, count: int, eta: NDArray
+) -> None:
+    """Linear predictors of a chunk of units."""
+    offset = row[NEWTON_OFFSET] + start
+    copy(eta, store[offset : offset + count], count)
+    for j in range(row[NEWTON_SIZE]):
+        column = plan.index[row[NEWTON_COLUMNS] + j] + start
+        add_scaled(eta, store[column : column + count], theta[j], count)
+
+
+@kernel
+def binary_logit(codes: NDArray, eta: NDArray, count: int) -> float:
+    """Log probability of 0/1 codes of a chunk of units, negative ones left out; standard deviation 1.
+
+    The terms 1 + exp(-|eta|) lie between 1 and 2, so one logarithm is taken of the product of many of them.
+    """
+    value = 0.0
+    odds = 1.0
+    for i in range(count):
+        if codes[i] < 0.0:
+            continue
+        x = eta[i] if codes[i] > 0.0 else -eta[i]
+        value += min(x, 0.0)
+        odds *= 1.0 + math.exp(-abs(x))
+        if odds > 1e100:
+            value -= math.log(odds)
+            odds = 1.0
+    return value - math.log(odds)
 
 
 @kernel
@@ -245,42 +296,53 @@ def newton_derivatives(
             h[a, b] = 0.0
     if family != NEWTON_COUNT:
         thresholds(theta, size, extras, tau)
-    for i in range(row[NEWTON_UNITS]):
-        code = store[row[NEWTON_CODE] + i]
-        if code < 0.0:
-            continue
-        eta = store[row[NEWTON_OFFSET] + i]
-        for j in range(size):
-            x[j] = store[plan.index[row[NEWTON_COLUMNS] + j] + i]
-            eta += theta[j] * x[j]
-        if family == NEWTON_COUNT:
-            count_terms(code, eta, theta[size], d)
-            slope = d[1]
-            curve = d[3]
-            g[size] += d[2]
-            h[size, size] += d[5]
-        elif family == NEWTON_VARIANCE:
-            root = math.exp(min(-0.5 * eta, 350.0))
-            own = 0.5 * code * root * root
-            other = 0.5 * store[row[NEWTON_SD] + i] * root if row[NEWTON_SD] >= 0 else 0.0
-            slope = own + other - 0.5
-            curve = max(own + 0.5 * other, 0.0)
-        else:
-            sd = store[row[NEWTON_SD] + i] if row[NEWTON_SD] >= 0 else 1.0
-            c = int(code)
-            upper = (tau[c] - eta) / sd if c <= extras else math.inf
-            lower = (tau[c - 1] - eta) / sd if c > 0 else -math.inf
-            if family == NEWTON_LOGIT:
-                logit_interval(lower, upper, d)
+    eta = np.empty(CHUNK)
+    slopes = np.empty(CHUNK)
+    curves = np.empty(CHUNK)
+    for start in range(0, row[NEWTON_UNITS], CHUNK):
+        count = min(CHUNK, row[NEWTON_UNITS] - start)
+        linear_predictors(plan, store, row, theta, start, count, eta)
+        for i in range(count):
+            unit = start + i
+            code = store[row[NEWTON_CODE] + unit]
+            slopes[i] = 0.0
+            curves[i] = 0.0
+            if code < 0.0:
+                continue
+            if family == NEWTON_COUNT:
+                count_terms(code, eta[i], theta[size], d)
+                slopes[i] = d[1]
+                curves[i] = d[3]
+                g[size] += d[2]
+                h[size, size] += d[5]
+            elif family == NEWTON_VARIANCE:
+                root = math.exp(min(-0.5 * eta[i], 350.0))
+                own = 0.5 * code * root * root
+                other = 0.5 * store[row[NEWTON_SD] + unit] * root if row[NEWTON_SD] >= 0 else 0.0
+                slopes[i] = own + other - 0.5
+                curves[i] = max(own + 0.5 * other, 0.0)
             else:
-                probit_interval(lower, upper, d)
-            slope = -(d[1] + d[2]) / sd
-            curve = -(d[3] + 2.0 * d[4] + d[5]) / (sd * sd)
-            add_thresholds(row, x, c, sd, d, g, h)
+                sd = store[row[NEWTON_SD] + unit] if row[NEWTON_SD] >= 0 else 1.0
+                c = int(code)
+                upper = (tau[c] - eta[i]) / sd if c <= extras else math.inf
+                lower = (tau[c - 1] - eta[i]) / sd if c > 0 else -math.inf
+                if family == NEWTON_LOGIT:
+                    logit_interval(lower, upper, d)
+                else:
+                    probit_interval(lower, upper, d)
+                slopes[i] = -(d[1] + d[2]) / sd
+                curves[i] = -(d[3] + 2.0 * d[4] + d[5]) / (sd * sd)
+                if extras > 0:
+                    for j in range(size):
+                        x[j] = store[plan.index[row[NEWTON_COLUMNS] + j] + unit]
+                    add_thresholds(row, x, c, sd, d, g, h)
         for a in range(size):
-            g[a] += slope * x[a]
+            first = plan.index[row[NEWTON_COLUMNS] + a] + start
+            left = store[first : first + count]
+            g[a] += dot(slopes, left, 0, count)
             for b in range(a + 1):
-                h[a, b] += curve * x[a] * x[b]
+                second = plan.index[row[NEWTON_COLUMNS] + b] + start
+                h[a, b] += triple_dot(curves, left, store[second : second + count], count)
     if family == NEWTON_COUNT:
         if extras > 0:
             variance = store[row[NEWTON_PRIOR] + 2 * size]
