@@ -36,7 +36,7 @@ import data as benchmark_data
 from cells import HERE, PROGRAMS, ROWS, SCRIPTS, TWO_LEVEL, lengths
 
 RESULTS = HERE / "results.json"
-WATCH = 0.1  # seconds between looks at the memory
+WATCH = 0.3  # seconds between looks at the memory
 MODELS = ("P1", "P2", "P3", "P4", "P5", "P6", "P7")
 Record = dict[str, Any]
 
