@@ -29,6 +29,7 @@ def fakes(monkeypatch, tmp_path):
     monkeypatch.setattr(pipeline, "understand_parts", lambda *arguments: ([pipeline.Part(model)], table))
     monkeypatch.setattr(pipeline, "plan", lambda model: "the plan")
     monkeypatch.setattr(Console, "compile_notice", lambda self, kernels: None)
+    monkeypatch.setattr(pipeline, "kernels", lambda planned: set())
     monkeypatch.setattr("mlbayes.model.describe.describe", lambda model: information)
     monkeypatch.setattr("mlbayes.model.patterns.data_information", lambda model: data)
     return source
