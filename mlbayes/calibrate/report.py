@@ -95,7 +95,7 @@ def made_calibration(
 def render(found: Calibration) -> str:
     """The report as text."""
     lines = [BAR, f"CALIBRATION of {found.script}", BAR, "", *_settings(found), ""]
-    lines += _changes(found)
+    lines += changes(found.changes, found.stand_ins)
     lines += ["RANKS OF THE TRUTH AMONG POSTERIOR DRAWS", ""]
     lines.append(header("  Quantity", ["Statistic", "p", "Mean z"]) + "  Ranks")
     lines.append("-" * len(lines[-1]))
@@ -114,16 +114,16 @@ def _settings(found: Calibration) -> list[str]:
     return [line for label, text in texts.items() for line in labelled(label, text)]
 
 
-def _changes(found: Calibration) -> list[str]:
+def changes(variant: Sequence[str], stand_ins: Sequence[tuple[str, str]]) -> list[str]:
     """What was changed in the model, both in simulation and in fitting."""
     lines = []
-    if found.changes:
+    if variant:
         lines += ["VARIANT OF THE MODEL", ""]
-        lines += [line for change in found.changes for line in paragraph("NOTE", change)]
+        lines += [line for change in variant for line in paragraph("NOTE", change)]
         lines.append("")
-    if found.stand_ins:
+    if stand_ins:
         lines += ["IMPROPER PRIORS AND WHAT REPLACES THEM, in simulation and in fitting", ""]
-        lines += [line for what, prior in found.stand_ins for line in row(what, [f"  {prior}"])]
+        lines += [line for what, prior in stand_ins for line in row(what, [f"  {prior}"])]
         lines.append("")
     return lines
 

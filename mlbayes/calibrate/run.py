@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any, TypeVar
 
 from mlbayes import pipeline
+from mlbayes.calibrate.block_report import BlockCheck
+from mlbayes.calibrate.blocks import Replicate, compare, replicate
 from mlbayes.calibrate.coherent import coherent_variant
 from mlbayes.calibrate.fit import Simulation, simulation
 from mlbayes.calibrate.ledger import Ledger
@@ -20,6 +23,7 @@ from mlbayes.problems import Problem, ProblemError
 from mlbayes.source import Source
 
 BURN = 500  # sweeps before the first draw
+T = TypeVar("T")
 ALPHA = 0.01  # rate of false alarms of a verdict
 TOLD_EVERY = 10  # simulations
 
@@ -68,7 +72,7 @@ def calibrate(source: Source, options: CalibrationOptions, console: Console) -> 
         console.notice(f"{len(ledger.done)} simulations are in {path.name}")
     console.compile_notice(pipeline.kernels([pipeline.plan(model)]))
     numbers = range(len(ledger.done), options.simulations)
-    for found in simulations(model, numbers, options.burn, options.jobs):
+    for found in in_order(_Simulations(model, options.burn), numbers, options.jobs):
         ledger.add(found)
         if len(ledger.done) % TOLD_EVERY == 0:
             console.notice(f"{len(ledger.done)} of {options.simulations} simulations")
@@ -78,30 +82,75 @@ def calibrate(source: Source, options: CalibrationOptions, console: Console) -> 
     )
 
 
+def check_blocks(source: Source, options: CalibrationOptions, console: Console) -> BlockCheck:
+    """Every sampling step alone against the joint law."""
+    prepared = prepare(source, options.seed)
+    seed = prepared.model.settings.seed
+    console.compile_notice()
+    found: list[Replicate] = []
+    for one in in_order(_Replicates(prepared.model), range(options.simulations), options.jobs):
+        found.append(one)
+        if len(found) % TOLD_EVERY == 0:
+            console.notice(f"{len(found)} of {options.simulations} replicates")
+    failures: dict[str, int] = {}
+    for one in found:
+        if one.failure:
+            failures[one.failure] = failures.get(one.failure, 0) + 1
+    return BlockCheck(
+        source.path.name,
+        seed,
+        len(found),
+        prepared.changes,
+        prepared.stand_ins,
+        tuple(compare(found)),
+        failures,
+        ALPHA,
+    )
+
+
 # ------------------------------------------------------------------ processes
-def simulations(model: Model, numbers: range, burn: int, jobs: int) -> Iterator[Simulation]:
-    """The simulations of these numbers, in order; each depends on its number alone."""
+@dataclass(frozen=True)
+class _Simulations:
+    """The simulation of a number, as a function that can be sent to a process."""
+
+    model: Model
+    burn: int
+
+    def __call__(self, number: int) -> Simulation:
+        return simulation(self.model, self.model.settings.seed, number, self.burn)
+
+
+@dataclass(frozen=True)
+class _Replicates:
+    """The replicate of a number."""
+
+    model: Model
+
+    def __call__(self, number: int) -> Replicate:
+        return replicate(self.model, self.model.settings.seed, number)
+
+
+def in_order(function: Callable[[int], T], numbers: range, jobs: int) -> Iterator[T]:
+    """Results for these numbers, in order; each depends on its number alone."""
     jobs = min(jobs, len(numbers))
     if jobs <= 1:
-        for number in numbers:
-            yield simulation(model, model.settings.seed, number, burn)
+        yield from map(function, numbers)
         return
-    pool = ProcessPoolExecutor(jobs, get_context("spawn"), _start, (model, burn))
+    pool = ProcessPoolExecutor(jobs, get_context("spawn"), _start, (function,))
     try:
         yield from pool.map(_of_number, numbers)
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-_task: tuple[Model, int] | None = None  # of a worker process
+_task: Callable[[int], Any] | None = None  # of a worker process
 
 
-def _start(model: Model, burn: int) -> None:
+def _start(function: Callable[[int], Any]) -> None:
     global _task
-    _task = model, burn
+    _task = function
 
 
-def _of_number(number: int) -> Simulation:
+def _of_number(number: int) -> Any:
     assert _task is not None
-    model, burn = _task
-    return simulation(model, model.settings.seed, number, burn)
+    return _task(number)

@@ -198,7 +198,7 @@ def _start_parameters(planned: PlannedModel, store: Vector, rng: Generator) -> N
         for row in planned.plan.parameters:
             place = row[p.PARAMETER_PRIOR]
             store[row[p.PARAMETER_TARGET]] = _within_prior(store[place : place + 4], rng)
-        if _compute_functions(planned, store):
+        if compute_functions(planned, store):
             return
     names = ", ".join(sorted({a.name for f in planned.symbols.functions.values() for a in f.parameters}))
     message = f"the functions of {names} in the model are not finite at any of {TRIES} starting values"
@@ -221,7 +221,7 @@ def _within_prior(prior: Vector, rng: Generator) -> float:
     return float((mean if precision > 0.0 else 0.5) + 0.5 * sd * rng.standard_normal())
 
 
-def _compute_functions(planned: PlannedModel, store: Vector) -> bool:
+def compute_functions(planned: PlannedModel, store: Vector) -> bool:
     """Put the values of all functions of parameters into the store; False when one is not finite."""
     symbols = planned.symbols
 

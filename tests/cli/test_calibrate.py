@@ -47,3 +47,12 @@ def test_groups_are_calibrated_one_by_one(folder, mlbayes):
     (folder / "model.inp").write_text("DATA: data.csv; MISSING: NA; BYGROUP: size; MODEL: score ~ hours;")
     made = mlbayes("calibrate", folder / "model.inp")
     assert made.status == 2 and "FILTER" in made.err
+
+
+def test_blocks_are_held_against_the_joint_law(folder, mlbayes):
+    made = start(folder, mlbayes, "--blocks", "--sims", 25, "--json", folder / "b.json")
+    assert made.status == 0, made.err
+    assert "  equation of score: joint Gaussian draw" in made.out
+    assert "VERDICT: right: all steps leave the joint law as it is" in made.out
+    content = json.loads((folder / "b.json").read_text())
+    assert content["replicates"] == 25 and content["wrong"] == []
