@@ -21,7 +21,7 @@ from mlbayes.calibrate.simulate import Unusable, observed, simulate
 from mlbayes.calibrate.units import Unit, block_drawn, units
 from mlbayes.calibrate.world import Vector, World
 from mlbayes.calibrate.write import DETERMINISTIC, Writer
-from mlbayes.engine.sweep import run_step, run_sweeps
+from mlbayes.engine.sweep import interpreter, run_step
 from mlbayes.engine.work import make_work
 from mlbayes.model.model import Model
 from mlbayes.plan.choose import PlannedModel, make_plan
@@ -99,7 +99,7 @@ def _tuned(model: Model, rng: np.random.Generator) -> tuple[PlannedModel, Vector
     store, flag = start_state(planned, rng), np.zeros(1, dtype=np.int64)
     out = np.empty((TUNING, planned.layout.width))
     work = make_work(planned.plan)
-    done, failed = run_sweeps(planned.plan, store, 0, TUNING, TUNING, out, flag, rng, work)
+    done, failed = interpreter(planned.plan)(planned.plan, store, 0, TUNING, TUNING, out, flag, rng, work)
     if failed >= 0:
         raise ProblemError([failure_problem(planned, 0, done, failed)])
     return planned, store

@@ -221,7 +221,7 @@ def _log_ordinal(world: World, equation: Equation, variable: Variable) -> Vector
 
 
 def _log_block(world: World, b: int, members: tuple[str, ...]) -> float:
-    """Log density of the correlated residuals of units with all values observed or latent."""
+    """Log density of the correlated (divided) residuals of units with all values observed or latent."""
     rows, seen = [], None
     for name in members:
         k = next(
@@ -232,6 +232,9 @@ def _log_block(world: World, b: int, members: tuple[str, ...]) -> float:
         equation, variable = world.model.equations[k], world.model.variables[name]
         probit = equation.distribution is Distribution.PROBIT
         rows.append((world.responses[name] if probit else left_side(world, equation)) - world.fitted(k))
+        modelled = world.modelled_variance(k)
+        if modelled is not None:
+            rows[-1] = rows[-1] / np.sqrt(modelled)
         own = np.ones(rows[-1].size, bool) if variable.role is Role.LATENT else ~variable.missing
         seen = own if seen is None else seen & own
     values = np.stack(rows)[:, seen]

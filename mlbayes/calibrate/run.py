@@ -86,7 +86,7 @@ def check_blocks(source: Source, options: CalibrationOptions, console: Console) 
     """Every sampling step alone against the joint law."""
     prepared = prepare(source, options.seed)
     seed = prepared.model.settings.seed
-    console.compile_notice()
+    console.compile_notice(["run_step"])
     found: list[Replicate] = []
     for one in in_order(_Replicates(prepared.model), range(options.simulations), options.jobs):
         found.append(one)

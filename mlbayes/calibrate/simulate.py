@@ -235,7 +235,7 @@ def _draw_matrices(world: World, rng: Generator) -> None:
 
 
 def block_variance(world: World, outcome: str) -> float:
-    """The residual variance of a member of a block with parts; that of a latent response is 1."""
+    """The residual variance of a member of a block with parts; that of a latent response or a divided residual is 1."""
     equation = next(
         e
         for e in world.model.equations
@@ -492,7 +492,8 @@ class _Outcomes:
                 world.data[variable.name] = stats.poisson.ppf(noise[1], np.minimum(mean, 10.0 * LARGEST))
             case _:
                 inside = equation.outcome in self.noise
-                sd = 1.0 if inside else np.sqrt(world.variance(k))
+                modelled = world.modelled_variance(k) if inside else world.variance(k)
+                sd = 1.0 if modelled is None else np.sqrt(modelled)
                 world.data[variable.name] = self._outcome(k, world.fitted(k) + sd * noise[0])
 
     def _outcome(self, k: int, left: Vector) -> Vector:

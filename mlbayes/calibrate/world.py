@@ -169,15 +169,23 @@ class World:
                     total += self.spread(effect, equation.level, group.level) * columns[t]
         return total
 
+    def modelled_variance(self, k: int) -> Vector | None:
+        """Residual variance of every unit by an equation of its own (`var(y) ~ ...`), if it has one."""
+        equation = self.model.equations[k]
+        for v, other in enumerate(self.model.equations):
+            if other.distribution is Distribution.LOG_VARIANCE and other.outcome == equation.outcome:
+                if equation.distribution is Distribution.NORMAL:
+                    return np.exp(self.fitted(v))
+        return None
+
     def variance(self, k: int) -> Vector:
         """Residual variance of every unit of a normal equation that is in no block of `~~`."""
         equation = self.model.equations[k]
         if k in self.cluster_variances:
             return self.spread(self.cluster_variances[k], equation.level, 2)
-        for v, other in enumerate(self.model.equations):
-            if other.distribution is Distribution.LOG_VARIANCE and other.outcome == equation.outcome:
-                if equation.distribution is Distribution.NORMAL:
-                    return np.exp(self.fitted(v))
+        modelled = self.modelled_variance(k)
+        if modelled is not None:
+            return modelled
         assert equation.residual is not None
         variance = np.full(self.units(equation.level), self.coefficient(equation.residual))
         return variance / weights(self.model) if equation.level == 1 and self.model.weights else variance
@@ -307,11 +315,15 @@ def block_of(model: Model, outcome: str) -> int | None:
 def has_parts(model: Model, block: int) -> bool:
     """Do variances and correlations of a block have priors of their own.
 
-    So it is with OPTIONS: use_phantom, with fixed or equal elements and with latent responses.
+    So it is with OPTIONS: use_phantom, with fixed or equal elements, and with members whose residuals have the variance
+    1: latent responses, and those that are divided by standard deviations with a model of their own.
     """
     own = model.covariances[block]
     names = [e.residual for e in model.equations if e.outcome in own.members and e.residual is not None]
     names += own.correlations.values()
     fixed = any(model.parameters[name].fixed is not None for name in names)
-    probit = any(e.outcome in own.members and e.distribution is Distribution.PROBIT for e in model.equations)
-    return fixed or probit or len(set(names)) < len(names) or "use_phantom" in model.settings.options
+    one = any(
+        e.outcome in own.members and e.distribution in (Distribution.PROBIT, Distribution.LOG_VARIANCE)
+        for e in model.equations
+    )
+    return fixed or one or len(set(names)) < len(names) or "use_phantom" in model.settings.options

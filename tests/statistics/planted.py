@@ -77,6 +77,10 @@ MODELS: dict[str, tuple[str, Columns]] = {
     "nominal": (ONE + "NOMINAL: k; FIXED: x z; MODEL: y ~ k x;", rows(97, 80)),
     "logits": (ONE + "NOMINAL: k; FIXED: x z; MODEL: k ~ x z;", rows(98, 80)),
     "variances": (TWO + "FIXED: x w; MODEL: v ~ x; var(v) ~ x | 1;", counts() | {"w": counts()["x"]}),
+    "correlated variances": (
+        ONE + "FIXED: x z; MODEL: y ~ x; i1 ~ z; y ~~ i1; var(y) ~ x@d; PARAMETERS: d ~ normal(0, .1);",
+        rows(99),
+    ),
     "cluster variances": (TWO + "FIXED: x; OPTIONS: hev; MODEL: v ~ x;", counts()),
     "series": (
         TWO + "TIMEID: t; LATENT: g = mu; MODEL: lagged = y.lag - mu; y ~ 1@mu lagged@a; mu ~ 1@c;",
