@@ -2,7 +2,8 @@
 
     python compare.py run P1:mlbayes P1:nutpie ... --data FOLDER --rounds 2     run cells in turn, add to results.json
     python compare.py run P1 P2                                                 all programs on these models
-    python compare.py table                                                     the tables of docs/benchmarks.md
+    python compare.py table                                                     all figures
+    python compare.py page                                                      the same into docs/benchmarks.md
 
 Run it with the interpreter that has mlbayes and arviz-stats; `--python` is that of the peers (PyMC, nutpie, NumPyro).
 Effective sample sizes are rank-normalised bulk ones, computed here from the draws of every program by the same
@@ -13,6 +14,8 @@ of the proportional set sizes of all processes.  `--cold` empties all caches of 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
 import json
 import os
 import platform
@@ -32,10 +35,11 @@ import numpy as np
 from arviz_stats.base import array_stats
 
 sys.path.insert(0, str(Path(__file__).parent))
-import data as benchmark_data
-from cells import HERE, PROGRAMS, ROWS, SCRIPTS, TWO_LEVEL, lengths
+import datasets
+from programs import HERE, PROGRAMS, ROWS, SCRIPTS, TWO_LEVEL, lengths
 
 RESULTS = HERE / "results.json"
+PAGE = HERE.parents[1] / "docs" / "benchmarks.md"
 WATCH = 0.3  # seconds between looks at the memory
 MODELS = ("P1", "P2", "P3", "P4", "P5", "P6", "P7")
 Record = dict[str, Any]
@@ -141,7 +145,12 @@ def found_by_mlbayes(model: str, folder: Path) -> tuple[list[str], np.ndarray, d
     """Names and draws (chains, draws, parameters) of the parameters that all programs have, and seconds by phase."""
     document = json.loads((folder / "result.json").read_text())
     tables = [*document["outcome_tables"], *document["generated_tables"], *document["predictor_tables"]]
-    numbers = {(t["name"], r["label"]): r["number"] for t in tables for r in t["rows"]}
+    numbers: dict[tuple[str, str], int] = {}
+    for t in tables:
+        for r in t["rows"]:
+            numbers.setdefault(
+                (t["name"], r["label"]), r["number"]
+            )  # coefficients come before standardised ones
     chains = [np.loadtxt(folder / f"chain{k}.csv", delimiter=",", ndmin=2) for k in range(1, 5)]
     columns = [numbers[row] - 1 for row in ROWS[model].values()]
     told = re.search(r"took [\d.]+ s \(([^)]*)\)", (folder / "log.txt").read_text())
@@ -222,7 +231,7 @@ def cells_of(words: list[str]) -> list[tuple[str, str]]:
 def run(options: argparse.Namespace) -> None:
     """Run all cells once, then all again."""
     cells = cells_of(options.cells)
-    source = benchmark_data.make(options.data, list(dict.fromkeys(m for m, _ in cells)), options.source)
+    source = datasets.make(options.data, list(dict.fromkeys(m for m, _ in cells)), options.source)
     for _ in range(options.rounds):
         for model, program in cells:
             record = run_cell(model, program, options)
@@ -240,6 +249,11 @@ def run(options: argparse.Namespace) -> None:
 
 
 # ------------------------------------------------------------------ tables
+def order(model: str) -> tuple[str, int]:
+    """P1 to P7, then sizes."""
+    return ("sizes" if model[0] == "N" else "models"), int(model[1:])
+
+
 def middle(records: list[Record], name: str) -> float | None:
     values = [record[name] for record in records if name in record]
     return median(values) if values else None
@@ -253,7 +267,7 @@ def shown(value: float | None) -> str:
 
 def distance(records: list[Record], own: list[Record]) -> str:
     """The largest distance of posterior means from those of mlbayes in posterior standard deviations."""
-    if not own or "mean" not in records[0] or records is own:
+    if not own or records[0] is own[0] or "mean" not in records[0]:
         return ""
     mean, sd = own[0]["mean"], own[0]["sd"]
     found = {n: abs(records[0]["mean"][n] - mean[n]) / sd[n] for n in mean if n in records[0]["mean"]}
@@ -271,7 +285,7 @@ def table() -> None:
     """Medians over rounds of each cell, the programs of a model below each other."""
     cells = load_results()["cells"]
     print(HEAD + "\n" + "|---" * HEAD.count(" | ") + "|---|")
-    for key in sorted(cells, key=lambda k: (k.split(":")[0].lstrip("PN").rjust(9), k[0] == "N", k)):
+    for key in sorted(cells, key=lambda key: (order(key.split(":")[0]), key)):
         model, program = key.split(":", 1)
         records = [record for record in cells[key] if "failed" not in record]
         if not records:
@@ -293,7 +307,7 @@ def ratios() -> None:
     cells = load_results()["cells"]
     print("| model | min ESS/s, total | best other | times | min ESS/s, sampling | best other | times |")
     print("|---|---|---|---|---|---|---|")
-    for model in dict.fromkeys(key.split(":")[0] for key in cells):
+    for model in sorted({key.split(":")[0] for key in cells}, key=order):
         words = [model]
         for name in ("per_second", "per_sampling_second"):
             found = {
@@ -311,14 +325,43 @@ def ratios() -> None:
         print("| " + " | ".join(words) + " |")
 
 
+def conditions() -> str:
+    """The machine, its load and the versions, in a sentence."""
+    results = load_results()
+    records = [record for cell in results["cells"].values() for record in cell]
+    loads = [value for record in records for value in record["load"]]
+    m, versions = results["machine"], results["versions"]
+    days = sorted({record["when"].split()[0] for record in records})
+    return (
+        f"{m['processor']}, {m['processors']} processors, {m['memory']}, {m['system']}; {', '.join(days)}. Load average"
+        f" {min(loads):.0f} to {max(loads):.0f}, median {median(loads):.0f}. "
+        + ", ".join(f"{name} {version}" for name, version in versions.items())
+        + "."
+    )
+
+
+def write_page() -> None:
+    """Put conditions and tables between the marks of docs/benchmarks.md."""
+    text = io.StringIO()
+    with contextlib.redirect_stdout(text):
+        print(conditions() + "\n")
+        ratios()
+        print()
+        table()
+    begin, end = "<!-- generated: begin -->", "<!-- generated: end -->"
+    page = PAGE.read_text()
+    before, after = page[: page.index(begin) + len(begin)], page[page.index(end) :]
+    PAGE.write_text(f"{before}\n\n{text.getvalue()}\n{after}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", choices=["run", "table"])
+    parser.add_argument("what", choices=["run", "table", "page"])
     parser.add_argument("cells", nargs="*", default=list(MODELS))
     parser.add_argument("--data", type=Path, default=Path("benchmark-data"))
-    parser.add_argument("--source", type=Path, default=benchmark_data.GUIDE)
+    parser.add_argument("--source", type=Path, default=datasets.GUIDE)
     parser.add_argument("--python", default=sys.executable)
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--cold", action="store_true")
@@ -326,6 +369,8 @@ def main() -> None:
     options = parser.parse_args()
     if options.what == "run":
         run(options)
+    elif options.what == "page":
+        write_page()
     else:
         ratios()
         print()

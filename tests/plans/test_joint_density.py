@@ -466,6 +466,7 @@ def modulator_symbol(planned, store, row):
 def test_what_a_log_variance_depends_on_targets_the_joint_density(name):
     """Changing the unknown of one unit changes the log density that the step gives to it as it does the joint one."""
     planned = PLANS[name]
+    tables = planned.plan.modulated, planned.plan.modulated_pairs, planned.plan.sets, planned.plan.index
     d = np.zeros(4)
     for number in steps_of(planned, p.STEP_MODULATOR):
         running = Running.start(planned, sweeps=3)
@@ -480,7 +481,7 @@ def test_what_a_log_variance_depends_on_targets_the_joint_density(name):
             now = store[row[p.MODULATOR_VALUES] + k]
             found = []
             for u in (now, now + 0.4):
-                modulated_terms(planned.plan, store, row, k, u, d)
+                modulated_terms(*tables, store, row, k, u, d)
                 precision, linear = store[row[p.MODULATOR_PRECISION] + k], store[row[p.MODULATOR_LINEAR] + k]
                 found.append(d[0] + linear * u - 0.5 * precision * u * u)
             store[planned.symbols.offset(atom) + unit] = now + 0.4
@@ -489,8 +490,8 @@ def test_what_a_log_variance_depends_on_targets_the_joint_density(name):
             np.testing.assert_allclose(found[1] - found[0], joint - base, rtol=1e-7, atol=1e-7)
             slope = d[1]
             below, above = np.zeros(4), np.zeros(4)
-            modulated_terms(planned.plan, store, row, k, now + 0.4 - 1e-5, below)
-            modulated_terms(planned.plan, store, row, k, now + 0.4 + 1e-5, above)
+            modulated_terms(*tables, store, row, k, now + 0.4 - 1e-5, below)
+            modulated_terms(*tables, store, row, k, now + 0.4 + 1e-5, above)
             np.testing.assert_allclose((above[0] - below[0]) / 2e-5, slope, rtol=1e-5, atol=1e-5)
 
 

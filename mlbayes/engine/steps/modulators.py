@@ -42,22 +42,31 @@ LEAST = 0.1  # share of the curvature of the residuals one by one that those whi
 
 
 @kernel
-def modulated_terms(plan: Plan, store: NDArray, row: NDArray, unit: int, u: float, d: NDArray) -> None:
+def modulated_terms(
+    modulated: NDArray,
+    pairs: NDArray,
+    sets: NDArray,
+    index: NDArray,
+    store: NDArray,
+    row: NDArray,
+    unit: int,
+    u: float,
+    d: NDArray,
+) -> None:
     """What the residuals of a unit add to the log density at u: d[0]; slope d[1] and curvatures d[2], d[3].
 
     d[2] is the negative second derivative without the terms that can be negative; d[3], at least the curvature that
-    residuals of size 1 SD would have, keeps steps of a search short where all residuals are small.
+    residuals of size 1 SD would have, keeps steps of a search short where all residuals are small.  Tables of the plan are
+    handed over one by one: called once for a unit or more, a function must not take the whole plan, which costs more
+    than the work.
     """
-    d[0] = 0.0
-    d[1] = 0.0
-    d[2] = 0.0
-    d[3] = 0.0
+    value, gradient, curvature, bound = 0.0, 0.0, 0.0, 0.0
     for k in range(row[MODULATOR_FIRST], row[MODULATOR_LAST]):
-        equation = plan.modulated[k]
-        starts = plan.sets[equation[MODULATED_SET], SET_STARTS]
+        equation = modulated[k]
+        starts = sets[equation[MODULATED_SET], SET_STARTS]
         last = 0.0
         factor = 1.0
-        for i in range(plan.index[starts + unit], plan.index[starts + unit + 1]):
+        for i in range(index[starts + unit], index[starts + unit + 1]):
             slope = store[equation[MODULATED_SLOPE] + i]
             if slope != last:
                 last = slope
@@ -66,31 +75,42 @@ def modulated_terms(plan: Plan, store: NDArray, row: NDArray, unit: int, u: floa
             residual = store[equation[MODULATED_CONSTANT] + i] + linear * u
             precision = store[equation[MODULATED_PRECISION] + i] * factor
             square = residual * residual * precision
-            d[0] -= 0.5 * (slope * u + square)
-            d[1] += 0.5 * slope * (square - 1.0) - linear * residual * precision
-            d[2] += linear * linear * precision + 0.5 * slope * slope * square
-            d[3] += linear * linear * precision + 0.5 * slope * slope * max(square, 1.0)
+            value -= 0.5 * (slope * u + square)
+            gradient += 0.5 * slope * (square - 1.0) - linear * residual * precision
+            curvature += linear * linear * precision + 0.5 * slope * slope * square
+            bound += linear * linear * precision + 0.5 * slope * slope * max(square, 1.0)
+    d[0], d[1], d[2], d[3] = value, gradient, curvature, bound
     if row[MODULATOR_PAIRS] < row[MODULATOR_PAIRS_END]:
-        curvature = pair_terms(plan, store, row, unit, u, d)
-        d[2] = max(d[2] + curvature, LEAST * d[2])
-        d[3] = max(d[3] + curvature, LEAST * d[3])
+        together = pair_terms(modulated, pairs, sets, index, store, row, unit, u, d)
+        d[2] = max(d[2] + together, LEAST * d[2])
+        d[3] = max(d[3] + together, LEAST * d[3])
 
 
 @kernel
-def pair_terms(plan: Plan, store: NDArray, row: NDArray, unit: int, u: float, d: NDArray) -> float:
+def pair_terms(
+    modulated: NDArray,
+    pairs: NDArray,
+    sets: NDArray,
+    index: NDArray,
+    store: NDArray,
+    row: NDArray,
+    unit: int,
+    u: float,
+    d: NDArray,
+) -> float:
     """Add what products of residuals that covary add to the log density and its slope; returns their curvature.
 
     A product is w (a + b u) (a' + b' u) exp(-(d + d') u / 2), w the place PAIR_PRECISION.
     """
     curvature = 0.0
     for k in range(row[MODULATOR_PAIRS], row[MODULATOR_PAIRS_END]):
-        pair = plan.modulated_pairs[k]
-        one = plan.modulated[pair[PAIR_FIRST]]
-        two = plan.modulated[pair[PAIR_SECOND]]
-        starts = plan.sets[one[MODULATED_SET], SET_STARTS]
+        pair = pairs[k]
+        one = modulated[pair[PAIR_FIRST]]
+        two = modulated[pair[PAIR_SECOND]]
+        starts = sets[one[MODULATED_SET], SET_STARTS]
         last = 0.0
         factor = 1.0
-        for i in range(plan.index[starts + unit], plan.index[starts + unit + 1]):
+        for i in range(index[starts + unit], index[starts + unit + 1]):
             slope = 0.5 * (store[one[MODULATED_SLOPE] + i] + store[two[MODULATED_SLOPE] + i])
             if slope != last:
                 last = slope
@@ -112,6 +132,7 @@ def draw_modulators(
 ) -> None:
     """One proposal for the unknown of every unit."""
     row = plan.modulators[r]
+    modulated, pairs, sets, index = plan.modulated, plan.modulated_pairs, plan.sets, plan.index
     d = work.vectors[0]
     memory = row[MODULATOR_MEMORY]
     if iteration == burn:
@@ -122,21 +143,21 @@ def draw_modulators(
         linear = store[row[MODULATOR_LINEAR] + unit]
         centre = linear / precision
         for _ in range(SEARCH):
-            modulated_terms(plan, store, row, unit, centre, d)
+            modulated_terms(modulated, pairs, sets, index, store, row, unit, centre, d)
             curvature = precision + d[3]
             step = (linear - precision * centre + d[1]) / curvature
             centre += step
             if step * step * curvature < NEAR * NEAR:
                 break
-        modulated_terms(plan, store, row, unit, centre, d)
+        modulated_terms(modulated, pairs, sets, index, store, row, unit, centre, d)
         scale = 1.0 / math.sqrt(precision + d[2])
         old = store[row[MODULATOR_VALUES] + unit]
         z_new = rng.standard_normal() * math.sqrt(FREEDOM / (2.0 * rng.standard_gamma(0.5 * FREEDOM)))
         z_old = (old - centre) / scale
         new = centre + scale * z_new
-        modulated_terms(plan, store, row, unit, new, d)
+        modulated_terms(modulated, pairs, sets, index, store, row, unit, new, d)
         ratio = d[0] + (linear - 0.5 * precision * new) * new
-        modulated_terms(plan, store, row, unit, old, d)
+        modulated_terms(modulated, pairs, sets, index, store, row, unit, old, d)
         ratio -= d[0] + (linear - 0.5 * precision * old) * old
         ratio += (
             0.5

@@ -67,7 +67,7 @@ INTERCEPT_SLOPE = ["var_u0", "cov_u01", "var_u1"]
 run.lap("import")
 y = c["y"]
 g = run.codes("id")
-first, clusters, s = firsts(g), g.max() + 1, np.nanstd(y)
+first, clusters, s = firsts(g), int(g.max()) + 1, np.nanstd(y)
 with pm.Model() as model:
     if run.model[0] == "N" or run.model in ("P1", "P7"):
         b0, (b1, b2, b3, b4) = flat("b0", y.mean()), [flat(f"b_{n}") for n in SLOPES]

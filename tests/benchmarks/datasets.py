@@ -1,6 +1,6 @@
 """Data of the benchmark models: one comma-separated file for each, the same for every program.
 
-    python data.py FOLDER [--source FOLDER_OF_THE_GUIDE]
+    python datasets.py FOLDER [--source FOLDER_OF_THE_GUIDE]
 
 P1, P2, P3, P5 and P6 are data of the Blimp user guide where its folder is at hand; otherwise data of the same shape
 are drawn from the models themselves.  P4, P7 and the sizes N... are always drawn.  Seeds are fixed.  Missing values
