@@ -56,9 +56,9 @@ def modulated_terms(
     """What the residuals of a unit add to the log density at u: d[0]; slope d[1] and curvatures d[2], d[3].
 
     d[2] is the negative second derivative without the terms that can be negative; d[3], at least the curvature that
-    residuals of size 1 SD would have, keeps steps of a search short where all residuals are small.  Tables of the plan are
-    handed over one by one: called once for a unit or more, a function must not take the whole plan, which costs more
-    than the work.
+    residuals of size 1 SD would have, keeps steps of a search short where all residuals are small.
+
+    Tables of the plan are handed over one by one: handing over the whole plan takes longer than the work on a unit.
     """
     value, gradient, curvature, bound = 0.0, 0.0, 0.0, 0.0
     for k in range(row[MODULATOR_FIRST], row[MODULATOR_LAST]):
