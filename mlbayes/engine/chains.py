@@ -40,6 +40,7 @@ STRETCH = 0.15  # seconds between looks at the interrupt flag from Python
 RUNAWAY = 50.0  # log variances beyond this, of either sign, are a run gone wrong
 REFRESH = 0.1  # seconds between reports of progress
 RHAT_EVERY = 1.0  # seconds between the R-hats shown while running
+OBSERVER = 1 << 31  # is added to the number of a chain in the key of the generator that only looks at it
 
 
 class Progress(Protocol):
@@ -58,7 +59,11 @@ class Failure(Exception):
 
 
 class Chain:
-    """One chain with its generator, state and records; `records`: where to keep them, (sweeps, recorded numbers)."""
+    """One chain with its generator, state and records; `records`: where to keep them, (sweeps, recorded numbers).
+
+    `observer` draws what is only looked at, such as missing values that no equation needs: how often a chain is
+    looked at must not change where it goes.
+    """
 
     def __init__(
         self,
@@ -73,8 +78,10 @@ class Chain:
         self.flag = flag
         self.burn = settings.burn
         self.total = settings.burn + kept_per_chain(settings)
-        self.rng = np.random.Generator(
-            np.random.Philox(key=[settings.seed, (settings.stream << 32) + number])
+        stream = (settings.stream << 32) + number
+        self.rng, self.observer = (
+            np.random.Generator(np.random.Philox(key=[settings.seed, key]))
+            for key in (stream, stream + OBSERVER)
         )
         self.store = start_state(planned, self.rng)
         self.work = make_work(planned.plan)
@@ -114,7 +121,7 @@ class Chain:
     def _look(self) -> None:
         """Monitor the state, and keep its data when an imputation is due."""
         due = self.looks[self.done]
-        state = State(self.planned, self.store, self.rng)
+        state = State(self.planned, self.store, self.observer)
         if due.monitored:
             self.monitor.observe(state)
         for imputation in due.imputations:
@@ -276,7 +283,7 @@ def gather(planned: PlannedModel, chains: list[Chain], records: NDArray[np.float
     monitors = [chain.monitor for chain in chains]
     if not any(monitor.draws for monitor in monitors):
         for chain in chains:
-            chain.monitor.observe(State(planned, chain.store, chain.rng))
+            chain.monitor.observe(State(planned, chain.store, chain.observer))
     mean, variance = average(monitors)
     return Draws(
         burn=min(settings.burn, done),

@@ -1,4 +1,7 @@
-"""What must not change a result: threads, the number of chains, order and names of rows, the way a model is split."""
+"""What must not change a draw: threads, other chains, looks at a chain, names, codes, forms of files and scripts.
+
+What must leave the posterior alone though draws change is in test_equivalent_posteriors.py.
+"""
 
 from __future__ import annotations
 
@@ -65,11 +68,17 @@ def test_two_runs_are_the_same_and_another_seed_is_not(tmp_path):
 
 
 def records(
-    text: str, table: dict[str, np.ndarray], number: int, chains: int = 3, total: int = 120
+    text: str,
+    table: dict[str, np.ndarray],
+    number: int,
+    chains: int = 3,
+    total: int = 120,
+    imputations: int = 0,
 ) -> np.ndarray:
     """The records of one chain."""
     model = model_of(text, table)
     settings = replace(model.settings, seed=7, burn=60, iterations=(total - 60) * chains, chains=chains)
+    settings = replace(settings, imputations=imputations)
     chain = Chain(make_plan(replace(model, settings=settings)), number, np.zeros(1, np.int64))
     chain.run()
     return chain.records
@@ -81,6 +90,72 @@ def test_a_chain_is_the_same_whatever_the_number_of_chains():
     np.testing.assert_array_equal(found[0], found[1])
     np.testing.assert_array_equal(found[0], found[2])
     assert not np.array_equal(found[0], records(HEAD + MODEL, table, 0, 2))
+
+
+def test_a_chain_does_not_know_how_often_it_is_looked_at():
+    """Of 500 draws a chain is looked at in 250, 500 or, to save data, in some more; y is imputed in each look."""
+    table = columns()
+    alone = records(HEAD + MODEL, table, 0, 1, total=560)
+    np.testing.assert_array_equal(alone, records(HEAD + MODEL, table, 0, 4, total=560))
+    np.testing.assert_array_equal(alone, records(HEAD + MODEL, table, 0, 4, total=560, imputations=30))
+
+
+def test_an_interrupted_chain_is_the_beginning_of_the_whole_one():
+    table = columns()
+    whole = records(HEAD + MODEL, table, 0, total=300)
+    model = model_of(HEAD + MODEL, table)
+    settings = replace(model.settings, seed=7, burn=60, iterations=720, chains=3)
+    flag = np.zeros(1, np.int64)
+    chain = Chain(make_plan(replace(model, settings=settings)), 0, flag)
+    while chain.done < 100:
+        chain.advance()
+    flag[0] = 1
+    assert not chain.advance()
+    assert 100 <= chain.done < 300
+    np.testing.assert_array_equal(chain.records[: chain.done], whole[: chain.done])
+
+
+def text_of(table: dict[str, np.ndarray], words: dict[str, str], separator: str, missing: str) -> str:
+    """A data file; `words`: what stands before the numbers of a column, which become text."""
+    lines = [separator.join(table)]
+    for row in zip(*table.values(), strict=True):
+        cells = []
+        for name, x in zip(table, row, strict=True):
+            cells.append(missing if np.isnan(x) else words.get(name, "") + repr(float(x)))
+        lines.append(separator.join(cells))
+    return "\n".join(lines) + "\n"
+
+
+FORMS = {
+    "text ids": lambda t: text_of(t, {"g": "school no. "}, ",", "NA"),
+    "blanks": lambda t: text_of(t, {}, "  ", "NA"),
+    "tabs, Windows line ends": lambda t: text_of(t, {}, "\t", "NA").replace("\n", "\r\n"),
+    "byte order mark, empty lines": lambda t: "\ufeff\n" + text_of(t, {}, ",", "NA").replace("\n", "\n\n"),
+    "capitals": lambda t: text_of({name.upper(): values for name, values in t.items()}, {}, ",", "NA"),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_form_of_the_data_file_does_not_change_a_byte(form, tmp_path):
+    table = columns()
+    (tmp_path / "data.csv").write_text(text_of(table, {}, ",", "NA"))
+    expected = report(tmp_path, HEAD + MODEL + TAIL, 1)
+    (tmp_path / "data.csv").write_text(FORMS[form](table), newline="")
+    found = report(tmp_path, HEAD + MODEL + TAIL, 1)
+    if form == "capitals":  # names are printed as the file has them
+        found, expected = found.lower(), expected.lower()
+    assert found == expected
+
+
+def test_codes_of_categories_do_not_matter():
+    table = columns()
+    table["n"] = np.arange(len(table["y"])) % 3.0
+    coded = {**table, "n": 10.0 * table["n"] + 7.0, "b": 3.0 + table["b"]}
+    for text in (
+        "DATA: t; MISSING: NA; NOMINAL: n; MODEL: y ~ x n;",
+        "DATA: t; MISSING: NA; NOMINAL: n; ORDINAL: b; MODEL: b ~ x z; n ~ x;",
+    ):
+        np.testing.assert_array_equal(records(text, table, 0), records(text, coded, 0))
 
 
 SPLITS = {
