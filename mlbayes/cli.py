@@ -32,6 +32,9 @@ EPILOG = """`mlbayes run --help` lists the options of a run, `mlbayes check --he
 exit status: 0 done; 1 internal error; 2 error in the script; 3 error in the data or a file;
 4 done but not converged (only with --strict) or not calibrated; 5 numerical failure; 130 interrupted"""
 
+OUT_OF_MEMORY = """error: the memory of this machine is not enough for this run
+    hint: fewer iterations or chains (BURN, ITER, CHAINS) or a smaller data file need less"""
+
 
 # ------------------------------------------------------------------ arguments
 def make_parser() -> argparse.ArgumentParser:
@@ -299,6 +302,9 @@ def for_scripts(paths: list[Path], text: Callable[[Source], str]) -> ExitStatus:
 # ------------------------------------------------------------------ entry
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
+    for stream in ("stdout", "stderr"):
+        if getattr(sys, stream) is None:  # closed by the caller: what goes there goes nowhere
+            setattr(sys, stream, open(os.devnull, "w"))  # noqa: SIM115  for as long as the program runs
     parser = make_parser()
     options = parser.parse_args(with_command(sys.argv[1:] if argv is None else argv))
     if options.warm_up:
@@ -313,14 +319,27 @@ def main(argv: list[str] | None = None) -> int:
         sys.stdout.flush()
         return int(status)
     except BrokenPipeError:
-        # The reader (head, less) has seen enough.  Python would complain again when it closes stdout.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        forget_stdout()  # the reader (head, less) has seen enough
         return ExitStatus.DONE
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return ExitStatus.INTERRUPTED
+    except MemoryError:
+        print(OUT_OF_MEMORY, file=sys.stderr)
+        return ExitStatus.DATA
+    except OSError as error:
+        if error.filename is not None:  # no matter of stdout
+            return internal_error(error)
+        forget_stdout()
+        print(f"error: cannot write to stdout: {error.strerror or error}", file=sys.stderr)
+        return ExitStatus.DATA
     except Exception as error:
         return internal_error(error)
+
+
+def forget_stdout() -> None:
+    """Let what is still to be written to stdout vanish, or Python would complain again when it closes it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def do_warm_up(options: argparse.Namespace) -> ExitStatus:

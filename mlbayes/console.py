@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from types import FrameType, TracebackType
 from typing import Any, Protocol, Self, TextIO
 
-from mlbayes.problems import ExitStatus, Problem, render
+from mlbayes.problems import ExitStatus, Problem, printable, render
 from mlbayes.source import Source
 
 
@@ -32,7 +32,7 @@ def print_problems(problems: Iterable[Problem], source: Source | None, stream: T
     for problem in ordered:
         print_styled(render(problem, source), stream)
     count = "1 error" if len(ordered) == 1 else f"{len(ordered)} errors"
-    print(f"{count}{f' in {source.path.name}' if source else ''}", file=stream)
+    print(f"{count}{f' in {printable(source.path.name)}' if source else ''}", file=stream)
 
 
 def print_styled(text: str, stream: TextIO) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlbayes.console import Console, Interrupt, Progress
-from mlbayes.problems import Problem, ProblemError
+from mlbayes.problems import Problem, ProblemError, ProblemKind
 from mlbayes.source import Source
 
 if TYPE_CHECKING:
@@ -83,6 +83,11 @@ def load(script: Script) -> tuple[Table, NDArray[np.int64], list[Problem]]:
     table, problems = apply_transforms(load_table(script), script.transform, identifiers)
     passed, more = apply_filter(table, script.filter, identifiers)
     problems += more
+    if not passed.any() and not problems:
+        hint = "a comparison with a missing value is not true"
+        raise ProblemError(
+            [Problem("no row passes FILTER", script.command_spans.get("filter"), hint, ProblemKind.DATA)]
+        )
     try:
         table, rows, more = arrange_occasions(script, table, np.flatnonzero(passed))
     except ProblemError as error:
@@ -105,12 +110,19 @@ def load_table(script: Script) -> Table:
     if script.data is None:
         hint = "add DATA: file.csv; or simulate the data with SIMULATE"
         raise ProblemError([Problem("the script names no data file", hint=hint)])
-    return read_table(
-        data_path(script),
-        tuple(name.name for name in script.variables),
-        tuple(word.text for word in script.missing),
-        frozenset(name.name for name in script.cluster_ids),
-    )
+    try:
+        return read_table(
+            data_path(script),
+            tuple(name.name for name in script.variables),
+            tuple(word.text for word in script.missing),
+            frozenset(name.name for name in script.cluster_ids),
+        )
+    except ProblemError as error:  # a file that cannot be read is a matter of its name
+        place = script.data.span
+        raise ProblemError(
+            dataclasses.replace(p, span=place, place="") if p.kind is ProblemKind.FILE else p
+            for p in error.problems
+        ) from None
 
 
 def build(script: Script, table: Table, rows: NDArray[np.int64]) -> tuple[Model | None, list[Problem]]:

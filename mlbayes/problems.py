@@ -98,13 +98,16 @@ def render(problem: Problem, source: Source | None) -> str:
     place = f"{printable(problem.place)}: " if problem.place else ""
     if problem.span is not None and source is not None:
         line, column = source.line_and_column(problem.span.start)
-        lines.append(f"{source.path.name}:{line}:{column}: error: {place}{printable(problem.message)}")
+        lines.append(
+            f"{printable(source.path.name)}:{line}:{column}: error: {place}{printable(problem.message)}"
+        )
         text = source.line_text(line).expandtabs(1)
         width = max(1, min(problem.span.end - problem.span.start, len(text) - column + 1))
         shown, start, width = cropped(text, column - 1, width)
         lines.append(f"    {printable(shown)}")
         lines.append("    " + " " * start + "^" * width)
     else:
+        place = place or (f"{printable(source.path.name)}: " if source is not None else "")
         lines.append(f"{place}error: {printable(problem.message)}")
     if problem.hint:
         lines.append(f"    hint: {printable(problem.hint)}")

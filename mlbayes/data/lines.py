@@ -5,17 +5,28 @@ from __future__ import annotations
 import csv
 import re
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NoReturn
+from typing import BinaryIO, NoReturn
 
+from mlbayes.memory import gigabytes, physical_memory
 from mlbayes.problems import Problem, ProblemError, ProblemKind
 
 Splitter = Callable[[str], list[str]]
 
 _QUOTED = re.compile(r'"(?:[^"]|"")*"')
 _WORD = re.compile(r'"(?:[^"]|"")*"|\S+')
+COPIES = 5  # of the size of a file: its bytes, its text, its lines, its numbers
+LONGEST = 150  # characters of a path that a message shows
+CHUNK = 1 << 24  # bytes that are read at a time
+
 _WIDE_MARKS = (b"\xff\xfe", b"\xfe\xff")
+
+
+def _named(path: Path) -> str:
+    """A path for a message, of a very long one the end."""
+    text = str(path)
+    return text if len(text) <= LONGEST else "..." + text[-LONGEST:]
 
 
 def _fail(path: Path, message: str, hint: str = "", kind: ProblemKind = ProblemKind.DATA) -> NoReturn:
@@ -26,26 +37,42 @@ def _read_bytes(path: Path) -> bytes:
     """The bytes of a file; what the system refuses becomes a problem, and so does what may never end."""
     try:
         if not stat.S_ISREG(mode := path.stat().st_mode) and not stat.S_ISDIR(mode):
-            _fail(path, f"'{path}' is a device or a pipe, not a data file", kind=ProblemKind.FILE)
-        return path.read_bytes()
+            _fail(path, f"'{_named(path)}' is a device or a pipe, not a data file", kind=ProblemKind.FILE)
+        if (needed := COPIES * path.stat().st_size) > (available := physical_memory()):
+            message = (
+                f"the data file '{_named(path)}' is too large: it needs about {gigabytes(needed)} of memory"
+            )
+            hint = f"this machine has {gigabytes(available)}; leave out columns that the model does not need"
+            _fail(path, message, hint, ProblemKind.FILE)
+        with path.open("rb") as file:
+            return b"".join(_chunks(path, file))
     except FileNotFoundError:
         hint = "the path is taken relative to the folder of the script"
-        _fail(path, f"the data file '{path}' does not exist", hint, ProblemKind.FILE)
+        _fail(path, f"the data file '{_named(path)}' does not exist", hint, ProblemKind.FILE)
     except IsADirectoryError:
-        _fail(path, f"'{path}' is a folder, not a data file", kind=ProblemKind.FILE)
+        _fail(path, f"'{_named(path)}' is a folder, not a data file", kind=ProblemKind.FILE)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        _fail(path, f"the data file '{path}' cannot be read: {reason}", kind=ProblemKind.FILE)
+        _fail(path, f"the data file '{_named(path)}' cannot be read: {reason}", kind=ProblemKind.FILE)
+
+
+def _chunks(path: Path, file: BinaryIO) -> Iterator[bytes]:
+    """A file piece by piece, up to what shows that it is no text: of a wrong file little has to be read."""
+    lines = 0
+    while chunk := file.read(CHUNK):
+        if not lines and chunk.startswith(_WIDE_MARKS):
+            _fail(path, "the file is encoded in UTF-16", "save it as UTF-8")
+        if (position := chunk.find(b"\0")) >= 0:
+            line = lines + chunk.count(b"\n", 0, position) + 1
+            hint = "a data file is plain text; is this another kind of file?"
+            _fail(path, f"line {line} has a NUL byte", hint)
+        lines += chunk.count(b"\n")
+        yield chunk
 
 
 def read_lines(path: Path) -> list[str]:
     """All lines of a text file without their ends; the position in the list is the line number less one."""
     content = _read_bytes(path)
-    if content.startswith(_WIDE_MARKS):
-        _fail(path, "the file is encoded in UTF-16", "save it as UTF-8")
-    if (position := content.find(b"\0")) >= 0:
-        line = content.count(b"\n", 0, position) + 1
-        _fail(path, f"line {line} has a NUL byte", "a data file is plain text; is this another kind of file?")
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -23,6 +23,7 @@ from mlbayes.engine.assemble import (
     whole_equations,
 )
 from mlbayes.engine.joint import full_conditionals
+from mlbayes.engine.memory import check_memory
 from mlbayes.engine.monitor import Monitor, average, collect, monitored_draws
 from mlbayes.engine.spool import Snapshots, Spool
 from mlbayes.engine.state import State
@@ -159,8 +160,9 @@ def run_chains(planned: PlannedModel, threads: int, progress: Progress, stop: th
     """Run every chain and gather what they kept.
 
     The result does not depend on the number of threads: each chain has a generator keyed by (seed, chain).
-    Raises ProblemError (kind NUMERICAL) when a step fails.
+    Raises ProblemError (kind NUMERICAL) when a step fails, and before anything runs when memory will not do.
     """
+    check_memory(planned, kept_per_chain(planned.model.settings))
     flag = np.zeros(1, dtype=np.int64)
     settings = planned.model.settings
     sweeps = settings.burn + kept_per_chain(settings)

@@ -22,7 +22,7 @@ from mlbayes.problems import Problem, ProblemError, ProblemKind
 from mlbayes.source import Source, Span
 
 MAX_PROBLEMS = 100
-MAX_BYTES = 5_000_000
+MAX_BYTES = 1_000_000
 
 
 def read_source(path: Path) -> Source:

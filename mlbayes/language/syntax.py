@@ -17,9 +17,12 @@ from mlbayes.language.syntax_help import explain_character, explain_token
 from mlbayes.problems import Problem, ProblemError
 
 MAX_DEPTH = 200
+MAX_TOKENS = 100_000
+MAX_OPERATORS = 20_000  # of a statement: no expression that is not too deep needs more
 STARTS = [body.value for body in Body if body not in WORDLIKE]
 
 _PARENTHESIS = re.compile(r"\s*\(")
+_OPERATORS = {"PLUS", "MINUS", "TIMES", "DIVIDE", "POWER", "COMPARISON", "AND", "OR"}
 _OPENING, _CLOSING = {"LPAR", "LBRACE", "LSQB"}, {"RPAR", "RBRACE", "RSQB"}
 
 
@@ -62,8 +65,15 @@ def _tokens(lexed: Iterator[Token], statement: Statement, start: str) -> Iterato
     Within parentheses and right of `=` there are no regressions, so `x<-1` compares with -1 there.
     There a name before a parenthesis is a function even if a blank stands between them.
     """
-    depth, computing = 0, start == Body.FILTER.value
-    for token in lexed:
+    depth, operators, computing = 0, 0, start == Body.FILTER.value
+    for number, token in enumerate(lexed):
+        operators += token.type in _OPERATORS
+        if operators > MAX_OPERATORS:
+            raise ProblemError([_too_deep(statement)])
+        if number >= MAX_TOKENS:
+            hint = "write several statements"
+            message = f"the statement has more than {MAX_TOKENS:,} words and signs"
+            raise ProblemError([Problem(message, statement.span, hint)])
         depth += (token.type in _OPENING) - (token.type in _CLOSING)
         computing = computing or token.type in ("EQUALS", "ASSIGN")
         if depth > MAX_DEPTH:

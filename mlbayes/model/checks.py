@@ -19,11 +19,15 @@ from mlbayes.model.model import (
     Kind,
     Model,
     Role,
+    Vector,
     references,
 )
 from mlbayes.model.notes import Notes
+from mlbayes.model.places import place_of
 from mlbayes.model.separation import check_separation
 from mlbayes.source import Span
+
+LARGEST = 1e30  # of a value, and its inverse of the spread of values: powers and products must be finite
 
 
 def check_model(model: Model, script: Script, notes: Notes) -> None:
@@ -60,7 +64,7 @@ def check_identifiers(model: Model, script: Script, notes: Notes) -> None:
     for name in script.cluster_ids:
         if name.name in modelled:
             message = f"the identifier '{name.name}' cannot be modelled"
-            notes.problem(message, _span_of(model, name.name) or name.span)
+            notes.problem(message, place_of(name.name, model.equations) or name.span)
 
 
 def check_cycles(model: Model, script: Script, notes: Notes) -> None:
@@ -174,19 +178,28 @@ def check_observed(model: Model, script: Script, notes: Notes) -> None:
         if needed and len(np.unique(present)) < 2:
             what = "has no values" if len(present) == 0 else "has the same value everywhere"
             message = f"'{variable.name}' {what} in the rows that are analysed"
-            listed = {name.name: name.span for name in script.fcs}
-            notes.data_problem(message, _span_of(model, variable.name) or listed.get(variable.name))
+            notes.data_problem(message, _place(variable.name, model, script))
+        elif len(present) and (needed or variable.role is Role.FIXED):
+            _check_size(variable.name, present, _place(variable.name, model, script), notes)
 
 
-def _span_of(model: Model, name: str) -> Span | None:
-    """A place that speaks of a variable."""
-    for equation in model.equations:
-        if equation.outcome == name:
-            return equation.span
-        for term in equation.terms:
-            if any(reference.variable == name for reference in references(term.expression)):
-                return term.span
-    return None
+def _place(name: str, model: Model, script: Script) -> Span | None:
+    """Where MODEL or FCS speaks of a variable."""
+    listed = {name.name: name.span for name in script.fcs}
+    return place_of(name, model.equations) or listed.get(name)
+
+
+def _check_size(name: str, values: Vector, place: Span | None, notes: Notes) -> None:
+    """Squares and products of values, and of their deviations, must be numbers that can be computed with."""
+    largest, spread = float(np.abs(values).max()), float(np.ptp(values))
+    if largest > LARGEST:
+        message = f"'{name}' has values as large as {largest:.1e}, too large to compute with"
+    elif 0.0 < spread < 1.0 / LARGEST:
+        message = f"the values of '{name}' lie within {spread:.1e} of each other, too close to compute with"
+    else:
+        return
+    scale = f"{largest if largest > LARGEST else spread:.0e}"
+    notes.data_problem(message, place, f"give it another unit: TRANSFORM: {name}_scaled = {name} / {scale};")
 
 
 def check_weights(model: Model, script: Script, notes: Notes) -> None:

@@ -22,6 +22,7 @@ from mlbayes.model.model import (
     level_of,
 )
 from mlbayes.model.notes import Notes
+from mlbayes.model.places import place_of
 from mlbayes.source import Span
 
 MARGIN = 5  # units above the bound below which a warning is due
@@ -52,7 +53,7 @@ def check_flat_priors(model: Model, script: Script, notes: Notes) -> None:
         hint = "specify fewer random effects or predictors, or use OPTIONS: prior1;"
         if flat.units < flat.needed:
             message = f"{flat.what}: the flat prior of (co)variances needs at least {flat.needed}"
-            notes.problem(message, flat.span, hint)
+            notes.problem(message, flat.span or script.command_spans.get("model"), hint)
         elif flat.units < flat.needed + MARGIN:
             text = f"{flat.what}: with so few the prior of (co)variances matters"
             notes.warn(f"{text}; consider OPTIONS: prior1.")
@@ -73,9 +74,8 @@ def _check_predictor_models(model: Model, script: Script, notes: Notes) -> None:
                 what = "cluster means" if k else "observed values"
                 message = f"the model of '{variable.name}' at level {part.level} has {len(part.predictors)} predictors"
                 hint = "use fewer variables, or OPTIONS: joint;"
-                notes.problem(
-                    f"{message}, but there are only {units} {what}", places.get(variable.name), hint
-                )
+                place = places.get(variable.name) or place_of(variable.name, model.equations)
+                notes.problem(f"{message}, but there are only {units} {what}", place, hint)
 
 
 def _is_flat(prior: Prior) -> bool:
@@ -121,6 +121,8 @@ def _residuals(model: Model) -> Iterator[_Flat]:
             variable = model.variables[equation.outcome]
             latent = variable.role is Role.LATENT
             units = len(variable.values) if latent else int((~variable.missing).sum())
+            if not units:
+                continue  # that it has no values is said elsewhere
             what = f"the residual variance of '{equation.title}' from {_units(model, equation.level)}"
             if units < len(variable.values):
                 what += f", {units} of them observed"

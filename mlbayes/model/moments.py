@@ -384,11 +384,15 @@ class _Cluster:
                     self.paths[i, j] += value
                 self.arrows.append((arrow.coefficient, i, j, factor))
         for (one, other), name in self.diagram.correlations.items():
-            for unit in range(2 ** (self.levels[1] - self.diagram.nodes[one].level)):
-                if (one, unit) in self.index:
-                    i, j = self.index[one, unit], self.index[other, unit]
-                    sd = np.sqrt(self.psi[i, i] * self.psi[j, j])
-                    self.psi[i, j] = self.psi[j, i] = self.values[name] * sd
+            for i, j in self._pairs(one, other):
+                sd = np.sqrt(self.psi[i, i] * self.psi[j, j])
+                self.psi[i, j] = self.psi[j, i] = self.values[name] * sd
+
+    def _pairs(self, one: str, other: str) -> Iterator[tuple[int, int]]:
+        """Positions of two variables in each unit; none where they are not among these variables."""
+        for i, (node, unit) in enumerate(self.units):
+            if node.name == one and (other, unit) in self.index:
+                yield i, self.index[other, unit]
 
     def mean_derivatives(self) -> Array:
         """Derivatives of the means of observed variables, shape (observed, free)."""
@@ -423,8 +427,7 @@ class _Cluster:
                 yield str(node.variance), change
         for (one, other), name in self.diagram.correlations.items():
             if name in self.place:
-                for unit in range(2 ** (self.levels[1] - self.diagram.nodes[one].level)):
+                for i, j in self._pairs(one, other):
                     change = np.zeros((n, n))
-                    i, j = self.index[one, unit], self.index[other, unit]
                     change[i, j] = change[j, i] = np.sqrt(self.psi[i, i] * self.psi[j, j])
                     yield name, change

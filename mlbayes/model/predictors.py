@@ -20,6 +20,8 @@ from mlbayes.model.model import (
 )
 from mlbayes.model.names import Names, uses_lag
 from mlbayes.model.notes import Notes
+from mlbayes.model.places import place_of
+from mlbayes.source import Span
 
 SILENTLY_FIXED = "it is complete and not centred, as are all predictors that are not FIXED"
 FIXED_AND_CENTRED = "The following variables are fixed and will be centered with observed means: "
@@ -53,7 +55,7 @@ def assign_roles(
         elif name in right:
             role, because = _role_on_the_right(name, variable, declared, identifiers, reasons)
         result[name] = replace(variable, role=role, because=because)
-        check_role(result[name], declared, notes, lagged)
+        check_role(result[name], declared, notes, place_of(name, equations), lagged)
     _note_roles(result, levels, notes)
     return result
 
@@ -123,22 +125,31 @@ def _role_on_the_right(
     return Role.FIXED, SILENTLY_FIXED
 
 
-def check_role(variable: Variable, declared: dict[str, Name], notes: Notes, lagged: bool = False) -> None:
-    """A variable must be able to play its role.  `lagged`: occasions may have been added to the data."""
+def check_role(
+    variable: Variable,
+    declared: dict[str, Name],
+    notes: Notes,
+    place: Span | None = None,
+    lagged: bool = False,
+) -> None:
+    """A variable must be able to play its role.
+
+    `place`: where the model speaks of it.  `lagged`: occasions may have been added to the data.
+    """
     name = variable.name
     if variable.role is Role.OUTCOME and name in declared:
         hint = "take it out of FIXED or remove its equation"
         notes.problem(f"'{name}' is listed in FIXED but has an equation", declared[name].span, hint)
     if variable.role is Role.FIXED and variable.incomplete:
         message = f"the FIXED variable '{name}' has {int(variable.missing.sum())} missing values"
-        span = declared[name].span if name in declared else None
+        span = declared[name].span if name in declared else place
         hint = "a variable with missing values needs a distribution: take it out of FIXED"
         if lagged:
             hint += " (its value is missing where '.lag' needs an occasion that the data have no row for)"
         notes.data_problem(message, span, hint)
     if variable.role is Role.PREDICTOR and variable.kind is Kind.COUNT:
         hint = f"write an equation for it: {name} ~ ...;"
-        notes.problem(f"the count '{name}' needs a distribution as a predictor", hint=hint)
+        notes.problem(f"the count '{name}' needs a distribution as a predictor", place, hint)
 
 
 def _note_roles(variables: dict[str, Variable], levels: int, notes: Notes) -> None:

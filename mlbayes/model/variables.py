@@ -131,7 +131,8 @@ def _with_data(
         plural = "observation" if dropped == 1 else "observations"
         notes.warn(f"{dropped} {plural} dropped because all variables of the model are missing.")
     if dropped == len(rows):
-        notes.data_problem("no row has a value for any variable of the model")
+        place = script.command_spans.get("filter") or script.command_spans.get("data")
+        notes.data_problem("no row has a value for any variable of the model", place)
         return rows
     return rows[~empty]
 

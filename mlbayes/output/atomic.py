@@ -1,8 +1,12 @@
-"""Where results may be written, and how: beside the target and then renamed, never half."""
+"""Where results may be written, and how: beside the target and then renamed, never half.
+
+A device or a pipe (/dev/stdout) cannot be replaced by a file and is written to as it is.
+"""
 
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -28,7 +32,7 @@ class Place:
         """The path of a file named in SAVE; ProblemError when it may not be written."""
         path = self.folder / name
         real = path.resolve()
-        if not name.strip() or path.is_dir():
+        if not name.strip() or name.endswith(("/", os.sep)) or path.is_dir():
             raise file_problem(name, "this is a folder, not a file")
         inside = self.folder.resolve() in real.parents
         if not (inside or self.allow_outside):
@@ -45,11 +49,24 @@ class Place:
         return path
 
 
+def is_device(path: Path) -> bool:
+    """Is there a device or a pipe of this name."""
+    try:
+        return not stat.S_ISREG(path.stat().st_mode)
+    except OSError:
+        return False
+
+
 def write_bytes(path: Path, parts: Iterable[bytes]) -> None:
-    """Write a file whole or not at all."""
+    """Write a file whole or not at all; where the name is a link, the file that it leads to."""
     beside: Path | None = None
     try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        if is_device(path):
+            with path.open("wb") as file:
+                file.writelines(parts)
+            return
+        target = path.resolve()
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:100]}.")
         beside = Path(name)
         with os.fdopen(handle, "wb") as file:
             for part in parts:
@@ -58,7 +75,7 @@ def write_bytes(path: Path, parts: Iterable[bytes]) -> None:
         mask = os.umask(0o077)
         os.umask(mask)
         beside.chmod(0o666 & ~mask)
-        beside.replace(path)
+        beside.replace(target)
         beside = None
     except OSError as error:
         raise file_problem(path.name, f"cannot write: {error.strerror or error}") from error

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from mlbayes.output.atomic import Place, file_problem, write_bytes
 from mlbayes.output.columns import Format, header_text, table_text, whole_columns
+from mlbayes.output.targets import separate_names
 from mlbayes.results.document import Document, Row
 from mlbayes.results.rows import RowDraws, TableDraws
 
@@ -150,12 +151,12 @@ def save_stacked0(name: str, results: Results, place: Place) -> list[Path]:
 def save_separate(name: str, results: Results, place: Place) -> list[Path]:
     """A file for each imputation (`*` is its number), and a list of their names for Mplus."""
     imputations = imputed(results)
-    pattern = name if "*" in name else str(Path(name).with_suffix("")) + "*" + Path(name).suffix
+    pattern, listing = separate_names(name)
     layout = Format.of(name, results.missing, results.names_wanted)
     whole = decimals_wanted(imputations, layout)
     files = [pattern.replace("*", str(k)) for k in range(1, len(imputations.blocks) + 1)]
     paths = [place.target(file) for file in files]
-    listed = place.target(str(Path(pattern.replace("*", "list")).with_suffix(".dat")))
+    listed = place.target(listing)
     for path, block in zip(paths, imputations.blocks, strict=True):
         write_table(path, imputations.names, block, layout, whole, imputations.words)
     write_bytes(listed, [f"{path.name}\n".encode() for path in paths])

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from mlbayes.language.nodes import Save, Script
-from mlbayes.output.atomic import Place
+from mlbayes.output.atomic import Place, is_device
 from mlbayes.problems import Problem, ProblemError, ProblemKind
 
 NEED_IMPUTATIONS = ("stacked", "stacked0", "separate")
@@ -25,15 +26,38 @@ def target_problems(
     here = Place(Path(), inputs, allow_outside=True)
     beside = Place(script.source.path.parent, inputs, allow_outside)
     problems = [problem for path in reports for problem in _place_problems(here, str(path))]
-    taken = {os.path.realpath(path) for path in reports}
+    taken = [os.path.realpath(path) for path in reports]
     for save in script.save:
-        found = [*_save_problems(save, script), *_place_problems(beside, save.file.text.replace("*", "1"))]
-        path = os.path.realpath(script.source.path.parent / save.file.text)
-        if path in taken:
+        names = _names(save)
+        placed = [problem for name in names for problem in _place_problems(beside, name.replace("*", "1"))]
+        found = [*_save_problems(save, script), *dict.fromkeys(replace(p, place="") for p in placed)]
+        paths = [os.path.realpath(script.source.path.parent / name) for name in names]
+        if any(_meet(path, other) for path in paths for other in taken):
             found.append(Problem("two results would be written into this file"))
-        taken.add(path)
-        problems += [replace(problem, span=save.file.span, place="") for problem in found]
+        taken += paths
+        problems += [replace(problem, span=save.file.span) for problem in found]
     return problems
+
+
+def separate_names(name: str) -> tuple[str, str]:
+    """The names of the files of `SAVE: separate` (`*` stands for the number), and that of the list of them."""
+    path = Path(name)
+    pattern = name if "*" in name else str(path.with_suffix("")) + "*" + path.suffix
+    return pattern, str(Path(pattern.replace("*", "list")).with_suffix(".dat"))
+
+
+def _names(save: Save) -> list[str]:
+    """The names of the files of an entry of SAVE; `*` stands for numbers."""
+    name = save.file.text
+    return list(separate_names(name)) if save.keyword.text.lower() == "separate" else [name]
+
+
+def _meet(one: str, other: str) -> bool:
+    """Can two names, in which `*` stands for numbers, be the same."""
+    if one == other:
+        return True
+    pattern, name = (one, other) if "*" in one else (other, one)
+    return "*" in pattern and re.fullmatch(re.escape(pattern).replace(r"\*", "[0-9*]+"), name) is not None
 
 
 def _save_problems(save: Save, script: Script) -> Iterator[Problem]:
@@ -53,6 +77,6 @@ def _place_problems(place: Place, name: str) -> list[Problem]:
         path = place.target(name)
     except ProblemError as error:
         return error.problems
-    if os.access(path.parent, os.W_OK):
+    if os.access(path if is_device(path) else path.parent, os.W_OK):
         return []
     return [Problem("no permission to write into this folder", kind=ProblemKind.FILE, place=name)]

@@ -45,7 +45,7 @@ def test_case_comments_dashes_and_line_ends(tmp_path):
         (b"DATA: \xff\xfe;", "byte 7 is not UTF-8"),
         (None, "no such file"),
         ("folder", "a folder"),
-        (b" " * 5_000_001, "at most 5,000,000 bytes"),
+        (b" " * 1_000_001, "at most 1,000,000 bytes"),
     ],
 )
 def test_unreadable_files(tmp_path, content, message):
