@@ -66,9 +66,9 @@ class ProblemError(Exception):
         super().__init__("; ".join(problem.message for problem in self.problems))
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
+def nearest(name: str, known: Iterable[str], likeness: float = 0.6) -> str:
     """A hint that names the known word closest to a misspelt one, or an empty text."""
-    matches = difflib.get_close_matches(name.lower(), sorted(set(known)), n=1, cutoff=0.6)
+    matches = difflib.get_close_matches(name.lower(), sorted(set(known)), n=1, cutoff=likeness)
     return f"did you mean '{matches[0]}'?" if matches else ""
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import itertools
+import os
 import re
 import stat
 from collections.abc import Callable, Iterator
@@ -10,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO, NoReturn
 
 from mlbayes.memory import gigabytes, physical_memory
-from mlbayes.problems import Problem, ProblemError, ProblemKind
+from mlbayes.problems import Problem, ProblemError, ProblemKind, nearest
 
 Splitter = Callable[[str], list[str]]
 
@@ -47,7 +49,7 @@ def _read_bytes(path: Path) -> bytes:
         with path.open("rb") as file:
             return b"".join(_chunks(path, file))
     except FileNotFoundError:
-        hint = "the path is taken relative to the folder of the script"
+        hint = nearest(path.name, _beside(path)) or "the path is taken relative to the folder of the script"
         _fail(path, f"the data file '{_named(path)}' does not exist", hint, ProblemKind.FILE)
     except IsADirectoryError:
         _fail(path, f"'{_named(path)}' is a folder, not a data file", kind=ProblemKind.FILE)
@@ -68,6 +70,15 @@ def _chunks(path: Path, file: BinaryIO) -> Iterator[bytes]:
             _fail(path, f"line {line} has a NUL byte", hint)
         lines += chunk.count(b"\n")
         yield chunk
+
+
+def _beside(path: Path) -> list[str]:
+    """Names of the files in a folder, of very many the first."""
+    try:
+        with os.scandir(path.parent) as entries:
+            return [entry.name for entry in itertools.islice(entries, 1000)]
+    except (OSError, ValueError):
+        return []
 
 
 def read_lines(path: Path) -> list[str]:

@@ -20,6 +20,7 @@ from mlbayes.data.words import MissingCodes, code_words, number, numbers
 from mlbayes.problems import Problem, ProblemError, ProblemKind
 
 MOST_PROBLEMS = 20
+SHOWN_LENGTHS = 5  # rows of a wrong length: there are few or all
 BLOCK = 20_000  # rows that are split at a time; bounds the memory for their words
 LARGEST_EXACT = 2.0**53  # above it two different whole numbers may be the same float
 
@@ -150,6 +151,10 @@ def _capped(problems: list[Problem], most: int = MOST_PROBLEMS) -> list[Problem]
 def _header(path: Path, words: list[str], line: int) -> tuple[str, ...]:
     """The names of the header; a separator at its end is no name."""
     titles = words[:-1] if len(words) > 1 and not words[-1] else words
+    if len(titles) == 1 and ";" in titles[0]:
+        raise _error(
+            "the columns are separated by ';'", path, "separate them by commas, blanks or tabs", line
+        )
     if "" in titles:
         hint = "every column needs a name" if titles[0] else "write the file without row names"
         raise _error(f"the name of column {titles.index('') + 1} is empty", path, hint, line)
@@ -200,14 +205,19 @@ def _numeric_part(body: _Body, codes: MissingCodes) -> tuple[NDArray[np.float64]
             else:
                 values[position, start : start + len(block)] = column
     if wrong:
-        raise ProblemError(_capped(_length_problems(body, wrong)))
+        raise ProblemError(_capped(_length_problems(body, wrong), SHOWN_LENGTHS))
     return values, textual
 
 
 def _length_problems(body: _Body, wrong: list[tuple[int, int]]) -> list[Problem]:
     """One problem for each row that has not as many words as there are columns; a hint with the first."""
     expected = len(body.titles)
-    hint = "an empty cell between blanks cannot be seen: write a code for missing values"
+    commas = "," in body.lines[wrong[0][0]]
+    hint = (
+        "decimals are written with a point, and a text with a comma in it stands in quotes"
+        if commas
+        else "an empty cell between blanks cannot be seen: write a code for missing values"
+    )
     counts = {found for _, found in wrong}
     if len(wrong) == len(body.lines) and len(counts) == 1:
         hint = f"the columns are {', '.join(body.titles[:8])}{', ...' if expected > 8 else ''}"

@@ -21,7 +21,7 @@ def full_conditionals(model: Model, draws: list[PredictorDraws]) -> list[Predict
     """Predictor draws on the scale of the report from those of the chain, same order."""
     names = [m.variable for m in model.predictor_models]
     parts: dict[tuple[str, int], PartDraws] = {}
-    levels = sorted({part.level for m in model.predictor_models for part in m.parts})
+    levels = sorted({part.level for m in joint_order(model) for part in m.parts})
     for level in levels:
         parts |= _one_level(model, dict(zip(names, draws, strict=True)), level)
     return [

@@ -13,6 +13,7 @@ from lark import Token, v_args
 from lark.tree import Meta
 
 from mlbayes.language.build_expressions import ExpressionBuilder, name_of, problem, span_of
+from mlbayes.language.commands import OTHER_OPERATORS
 from mlbayes.language.nodes import (
     Constraint,
     Covariance,
@@ -70,7 +71,12 @@ def as_outcomes(terms: Terms, side: str = "left of '~'") -> tuple[Expression, ..
     """The outcomes that the terms consist of."""
     for term in terms:
         if isinstance(term.expression, Number) or term.expression == Name("intercept"):
-            raise problem(f"an outcome must be a variable {side}", term.span)
+            hint = (
+                "'f -> y1 y2' makes f a predictor of both; a regression is written y ~ 1 x"
+                if ">" in side
+                else ""
+            )
+            raise problem(f"an outcome must be a variable {side}", term.span, hint)
     return tuple(term.expression for term in terms)
 
 
@@ -165,6 +171,8 @@ class StatementBuilder(ExpressionBuilder):
                 waiting = []
         if waiting:
             hint = "a statement of MODEL needs an operator such as '~', '~~', '->', '=' or '@'"
+            words = [name.name for name in waiting]
+            hint = next((other for word, other in OTHER_OPERATORS.items() if word in words), hint)
             raise problem("this statement has no operator", span_of(meta), hint)
         return tuple(statements)
 

@@ -255,3 +255,26 @@ def find_keyword(rows: tuple[Keyword, ...], word: str) -> Keyword | None:
 def spellings(rows: tuple[Keyword, ...]) -> list[str]:
     """Every spelling of the keywords of a table."""
     return [name for row in rows for name in (row.name, *row.aliases)]
+
+
+# ------------------------------------------------------------------ words of other programs
+OTHER_COMMANDS = {
+    "TITLE": "a comment begins with '#'",
+    "ANALYSIS": "BURN, ITER, CHAINS and OPTIONS set how a model is run",
+    "ESTIMATOR": "BURN, ITER, CHAINS and OPTIONS set how a model is run",
+    "CLUSTER": "did you mean 'CLUSTERID:'?",
+    "CATEGORICAL": "categorical variables are listed in ORDINAL or NOMINAL",
+    "DEFINE": "did you mean 'TRANSFORM:'?",
+    "USEVARIABLES": "VARIABLES names the columns of the data file; those in MODEL are used",
+    "WITHIN": "levels are found in the data",
+    "BETWEEN": "levels are found in the data",
+    "MONTECARLO": "did you mean 'SIMULATE:'?",
+}
+"""Commands of other programs, with what to write here."""
+
+OTHER_OPERATORS = {
+    "on": "a regression is written with '~': y ~ x",
+    "by": "loadings are written with '->': f -> y1 y2 y3",
+    "with": "covariances are written with '~~': a ~~ b",
+}
+"""Words that are operators in other programs, with what to write here."""

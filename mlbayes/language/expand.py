@@ -81,6 +81,8 @@ def expand_range(text: str, separator: str, span: Span, budget: Budget) -> list[
     place = _differing_part(first, last)
     if place is None:
         hint = "the two ends of a range are alike except for one number, as in x1:x6"
+        if not re.search("[0-9]", first + last):
+            hint += "; a product is written x*m"
         raise _error(f"'{shortened(first + separator + last)}' is not a range", span, hint)
     pieces, low, high = _pieces(first), _pieces(first)[place], _pieces(last)[place]
     if max(len(low), len(high)) > MAX_DIGITS:

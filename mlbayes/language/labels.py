@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 
-from mlbayes.language.commands import RESERVED
+from mlbayes.language.commands import OTHER_COMMANDS, RESERVED, SAVE, find_keyword
 from mlbayes.language.expand import is_range
 from mlbayes.language.split import Statement, nearest_command, shortened
 from mlbayes.problems import Problem, ProblemError
@@ -40,6 +40,12 @@ def begins_unknown_command(statement: Statement) -> bool:
     return not following.strip() or nearest_command(match["label"]) != ""
 
 
+def lacks_colon(statement: Statement) -> bool:
+    """Whether a statement that could not be read begins with the name of a command in capitals, without its colon."""
+    word = statement.text.split(None, 1)[0] if statement.text else ""
+    return word.isupper() and word in RESERVED
+
+
 def check_label(label: str, statement: Statement) -> None:
     """Refuse a label that is one letter away from a command in which the statement could stand as well.
 
@@ -50,6 +56,13 @@ def check_label(label: str, statement: Statement) -> None:
         raise ProblemError([Problem(message, statement.span)])
 
 
+def foreign_command(word: str) -> str:
+    """A hint for a word that is a command in another program, or a keyword of SAVE."""
+    if find_keyword(SAVE, word):
+        return f"entries of SAVE look like '{word.lower()} = file.csv'"
+    return OTHER_COMMANDS.get(word.upper(), "")
+
+
 def unknown_command(statement: Statement) -> Problem:
     """The problem of a statement that belongs to no command."""
     match = re.match(r"([\w.]+)(\s*:)?", statement.text)
@@ -57,7 +70,8 @@ def unknown_command(statement: Statement) -> Problem:
         return Problem("this belongs to no command", statement.span, "commands look like 'DATA: file.dat;'")
     place, word = statement.place(0, len(match[1])), match[1]
     if match[2]:
-        return Problem(f"there is no command '{shortened(word)}'", place, nearest_command(word))
+        hint = foreign_command(word) or nearest_command(word)
+        return Problem(f"there is no command '{shortened(word)}'", place, hint)
     if word.upper() in RESERVED:
         return Problem(f"a ':' is missing after '{word}'", place)
     hint = nearest_command(word) or "commands look like 'DATA: file.dat;'"

@@ -12,7 +12,13 @@ from typing import Any
 from mlbayes.language.build_script import build_nodes
 from mlbayes.language.commands import LABELLED, LOOPED, SINGLE_STATEMENT, Body, Command
 from mlbayes.language.expand import Budget, expand_loop
-from mlbayes.language.labels import begins_unknown_command, check_label, take_label, unknown_command
+from mlbayes.language.labels import (
+    begins_unknown_command,
+    check_label,
+    lacks_colon,
+    take_label,
+    unknown_command,
+)
 from mlbayes.language.nodes import Constraint, Name, Regression, Script, WaldTest
 from mlbayes.language.split import Section, Statement, clean_text, split_script
 from mlbayes.language.syntax import parse_statement
@@ -121,6 +127,9 @@ class _Reader:
                     check_label(label, rest)
                 nodes += self._read_statement(command, rest, block)
             except ProblemError as error:
+                if lacks_colon(statement):
+                    self.problems.append(unknown_command(statement))
+                    break
                 self.problems += [
                     with_label_hint(problem, label) if label else problem for problem in error.problems
                 ]

@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+from mlbayes.language.commands import LABELLED
+from mlbayes.language.labels import begins_unknown_command, lacks_colon
 from mlbayes.language.split import Section, clean_text, nearest_command, split_script
 from mlbayes.problems import Problem, ProblemKind
 from mlbayes.source import Source, Span
@@ -46,7 +48,7 @@ class Damage:
     def _add(self, section: Section, place: Span) -> None:
         text = " ".join(_texts(section, place))
         definition = _DEFINITION.match(text)
-        self.words.update([definition[1].lower()] if definition else _words(text))
+        self.words.update([definition[1].lower()] if definition and "@" not in text else _words(text))
         misspelt = re.match(r"([\w.]+)\s*:", text)
         if misspelt:  # it only seems to belong to the command before it
             self.commands |= DATA_COMMANDS & set(re.findall(r"\w+", nearest_command(misspelt[1]).upper()))
@@ -78,8 +80,14 @@ def _contains(section: Section, place: Span) -> bool:
 
 
 def _texts(section: Section, place: Span) -> Iterator[str]:
+    """The statement at a place; from a command on whose name was not understood, all that follows it."""
+    labelled = section.command is not None and section.command.body in LABELLED
+    lost = False
     for statement in section.statements:
-        if statement.span.start <= place.start <= statement.span.end:
+        here = statement.span.start <= place.start <= statement.span.end
+        unknown = lacks_colon(statement) or not labelled and begins_unknown_command(statement)
+        lost = lost or here and unknown
+        if here or lost:
             yield statement.text
 
 

@@ -101,9 +101,9 @@ def _missing_semicolon(text: str, start: int, end: int, where: str) -> Problem:
     return Problem(f"a ';' is missing {where}", Span(last - 1, last))
 
 
-def nearest_command(word: str) -> str:
-    """A hint that names the command closest to a misspelt one."""
-    hint = nearest(word[:40], [name.lower() for name in RESERVED])
+def nearest_command(word: str, likeness: float = 0.6) -> str:
+    """A hint that names the command closest to a misspelt one; `likeness`: from 0 to 1, how close it must be."""
+    hint = nearest(word[:40], [name.lower() for name in RESERVED], likeness)
     return re.sub(r"'(\w+)'", lambda match: f"'{match[1].upper()}:'", hint)
 
 

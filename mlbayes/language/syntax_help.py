@@ -37,6 +37,8 @@ _WORDS = {
 _OPERATORS = {"PLUS", "MINUS", "TIMES", "DIVIDE", "POWER", "COMPARISON", "OR"}
 _RELATIONS = {"REGRESSES", "COVARIES", "LOADS", "EQUALS", "ASSIGN"}
 
+LIKE_A_COMMAND = 0.75  # likeness to a command from which on a block label may be a misspelt one
+
 _FORMS = {
     "model": "a statement of MODEL",
     "parameters": "a statement of PARAMETERS, such as 'c = a*b' or 'b ~ normal(0, 1)'",
@@ -104,6 +106,11 @@ def _is(token: Token | None, *kinds: str) -> bool:
     return token is not None and token.type in kinds
 
 
+def _in_list(situation: Situation) -> bool:
+    """Whether the token stands among predictors or measures, outside parentheses."""
+    return situation.depth() == 0 and any(_is(t, "REGRESSES", "LOADS", "COVARIES") for t in situation.seen)
+
+
 _LIST_STARTS = {"names", "nominal", "center", "latent"}
 
 HINTS = (
@@ -122,8 +129,22 @@ HINTS = (
     Hint(_second_statement, "is a ';' missing before this statement?"),
     Hint(lambda s: s.depth("LSQB", "RSQB") > 0 or (_is(s.token, "LSQB") and _is(s.previous, "AT")),
          "brackets hold the identifier of a level or, in a loop, an index: { i in 1:4 } : y[i] ~ x"),
-    Hint(lambda s: _is(s.token, *_OPERATORS) and any(_is(t, "REGRESSES") for t in s.seen) and s.depth() == 0,
+    Hint(lambda s: not s.seen and _is(s.token, "TIMES", "DIVIDE"), "comments begin with '#'"),
+    Hint(lambda s: _in_list(s) and _is(s.token, "PLUS"),
+         "predictors stand side by side: y ~ x m; what is computed stands in parentheses: (x + m)"),
+    Hint(lambda s: _in_list(s) and _is(s.token, "MINUS"),
+         "a range is written x1:x6, arithmetic stands in parentheses: (x - m)"),
+    Hint(lambda s: _in_list(s) and _is(s.token, *_OPERATORS),
          "arithmetic in a list of predictors stands in parentheses: (x - m)"),
+    Hint(lambda s: s.start == "model" and _is(s.token, "NAME", "RANGE", "BAR", "AT") and s.depth() == 0
+         and any(_is(t, "EQUALS") for t in s.seen),
+         "'=' defines one expression; a regression is written with '~': y ~ x m"),
+    Hint(lambda s: s.start == "model" and _is(s.token, "BAR") and not any(_is(t, "REGRESSES") for t in s.seen),
+         "a regression is written with '~': y ~ x | x"),
+    Hint(lambda s: s.start == "model" and _is(s.token, "EQUALS") and "REGRESSES" in s.accepted,
+         "a regression is written with '~': y ~ x m"),
+    Hint(lambda s: _is(s.token, "EQUALS") and s.start == "nominal",
+         "a reference category stands in parentheses: group(1)"),
     Hint(lambda s: _is(s.token, "EQUALS") and s.start in _LIST_STARTS, "is a ';' missing before this entry?"),
     Hint(lambda s: _is(s.previous, "AT"), "after '@' stands a number or the name of a parameter"),
 )  # fmt: skip
@@ -176,7 +197,7 @@ _CHARACTERS = {
     "'": "file names and words need no quotes",
     '"': "only file names may stand in quotes",
     ":": "a block label stands at the beginning of a statement; a range joins two names: x1:x6",
-    "!": "'not equal' is written '!='",
+    "!": "comments begin with '#'; 'not equal' is written '!='",
     "%": "comments begin with '#'",
     "$": "comments begin with '#'",
     "\\": "comments begin with '#'",
@@ -196,7 +217,7 @@ def explain_character(statement: Statement, offset: int) -> Problem:
 
 def with_label_hint(problem: Problem, label: str) -> Problem:
     """Point to a misspelt command when a statement fails whose block label resembles one."""
-    nearest = nearest_command(label)
+    nearest = nearest_command(label, LIKE_A_COMMAND)
     if not nearest or not label.isalpha():  # `model.1` and the like are common labels
         return problem
     hint = f"'{label}:' is read as a block label; {nearest}"

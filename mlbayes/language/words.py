@@ -15,6 +15,7 @@ MAX_SETTING = 10**12
 
 _WORD = re.compile(r'"[^"]*"|[^\s,"]+')
 _WHOLE_NUMBER = re.compile(r"[0-9]+")
+_ALMOST_WHOLE = re.compile(r"[0-9][0-9.,'_ e+]*", re.IGNORECASE)
 _PROCESSORS = re.compile(r"([0-9]+)\s+processors\s+[0-9]+", re.IGNORECASE)
 _SAVE = re.compile(r"([\w.]+)\s*=\s*(.+)", re.DOTALL)
 
@@ -44,7 +45,8 @@ def read_setting(command: Command, statement: Statement) -> Setting:
     span = statement.place(0, len(text))
     digits = text.lstrip("0") or text[-1:]
     if not _WHOLE_NUMBER.fullmatch(text):
-        raise problem(f"{command.name} takes a whole number, found '{shortened(text)}'", span)
+        hint = "write it in digits alone, as in 10000" if _ALMOST_WHOLE.fullmatch(text) else ""
+        raise problem(f"{command.name} takes a whole number, found '{shortened(text)}'", span, hint)
     if len(digits) > len(str(MAX_SETTING)) or int(digits) > MAX_SETTING:
         raise problem(f"the number of {command.name} is too large", span)
     if int(digits) < command.least:

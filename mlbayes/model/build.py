@@ -17,7 +17,7 @@ from mlbayes.model.equations import build_equations
 from mlbayes.model.fcs import assign_imputation_roles
 from mlbayes.model.implied import complete
 from mlbayes.model.model import Equation, Expression, Hierarchy, Indices, Model, NamedEffect, Variable
-from mlbayes.model.names import INTERCEPT, Names, collect_names
+from mlbayes.model.names import INTERCEPT, Names, check_definitions, collect_names
 from mlbayes.model.notes import Notes
 from mlbayes.model.parameters import ParameterTable, PriorFamily
 from mlbayes.model.predictors import assign_roles, build_means_models, build_predictor_models
@@ -40,7 +40,9 @@ def build_model(
     notes = Notes(warnings=list(table.warnings))
     settings = read_settings(script, notes)
     names = collect_names(script, table)
+    check_definitions(script, names, notes)
     variables, hierarchy, rows = read_variables(script, table, names, selected_rows, notes)
+    of_the_data = len(notes.problems)
 
     resolver = Resolver(names, variables, hierarchy, notes)
     drafts = Drafts(resolver)
@@ -84,7 +86,10 @@ def build_model(
     )
     check_model(model, script, notes)
     if notes.problems:
-        return None, in_order(notes.problems)
+        later = notes.problems[of_the_data:]
+        if script.cluster_ids and not hierarchy.identifiers:  # that clusters are needed is clear
+            later = [problem for problem in later if "CLUSTERID" not in problem.message + problem.hint]
+        return None, in_order([*notes.problems[:of_the_data], *later])
     return with_notes(model, notes), []
 
 

@@ -18,6 +18,7 @@ from mlbayes.model.model import (
     Form,
     Kind,
     Model,
+    Reference,
     Role,
     Vector,
     references,
@@ -35,6 +36,7 @@ def check_model(model: Model, script: Script, notes: Notes) -> None:
     for check in (
         check_something_to_do,
         check_identifiers,
+        check_identifiers_as_predictors,
         check_cycles,
         check_lags,
         check_group_centring,
@@ -65,6 +67,19 @@ def check_identifiers(model: Model, script: Script, notes: Notes) -> None:
         if name.name in modelled:
             message = f"the identifier '{name.name}' cannot be modelled"
             notes.problem(message, place_of(name.name, model.equations) or name.span)
+
+
+def check_identifiers_as_predictors(model: Model, script: Script, notes: Notes) -> None:
+    """The number of a cluster is hardly ever a quantity; comparisons (`school == 3`) are."""
+    for equation in model.equations:
+        for term in equation.terms:
+            expression = term.expression
+            if isinstance(expression, Reference) and expression.variable in model.hierarchy.identifiers:
+                name, line = expression.variable, model.in_line(term.span)
+                notes.warn(
+                    f"The identifier '{name}' predicts '{equation.title}'{line} by its number. Random effects of its"
+                    " clusters are there without it."
+                )
 
 
 def check_cycles(model: Model, script: Script, notes: Notes) -> None:

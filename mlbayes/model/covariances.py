@@ -51,7 +51,7 @@ def _check(
     for name in names:
         variable = variables.get(name.name)
         if variable is None:
-            hint = nearest(name.name, variables)
+            hint = nearest(name.name, variables) or f"a latent variable is declared: LATENT: {name.name};"
             notes.problem(f"'{name.name}' in '~~' is not known", name.span, hint)
         elif variable.kind in (Kind.NOMINAL, Kind.COUNT):
             hint = "correlations need continuous or ordinal variables"

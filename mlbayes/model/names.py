@@ -14,6 +14,7 @@ from mlbayes.data.table import Table
 from mlbayes.language import nodes
 from mlbayes.language.nodes import Definition, Latent, Name, RandomEffect, Script
 from mlbayes.model.model import Form
+from mlbayes.model.notes import Notes
 
 SUFFIXES = {
     "mean": Form.MEAN,
@@ -80,6 +81,19 @@ class Names:
     def everything(self) -> frozenset[str]:
         """Every name, for hints on misspelt ones."""
         return self.variables | frozenset(self.definitions) | self.labels | self.quantities
+
+
+def check_definitions(script: Script, names: Names, notes: Notes) -> None:
+    """A definition has a name of its own; that of a variable would be read as the variable."""
+    seen: set[str] = set()
+    for statement in script.model:
+        if isinstance(statement, Definition):
+            if statement.name in names.variables:
+                hint = f"a regression is written with '~': {statement.name} ~ ...; a definition needs a name of its own"
+                notes.problem(f"there is a variable '{statement.name}' already", statement.span, hint)
+            elif statement.name in seen:
+                notes.problem(f"'{statement.name}' is defined twice", statement.span)
+            seen.add(statement.name)
 
 
 def collect_names(script: Script, table: Table) -> Names:

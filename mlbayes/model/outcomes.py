@@ -67,13 +67,17 @@ def _left_side(
     if others:
         message = f"an outcome can be a transformation of one variable, not also of '{min(others)}'"
         resolver.notes.problem(message, expression.span)
-    if variable.kind is not Kind.CONTINUOUS:
-        hint = "use the plain name, or logit(...)"
-        resolver.notes.problem(
-            f"'{variable.name}' is {variable.kind.value} and cannot be transformed", expression.span, hint
-        )
+    _check_transformable(variable, expression, resolver)
     text = resolved.text if isinstance(expression, nodes.Call) else f"({resolved.text})"
     return uncentred(resolved.expression), text, Distribution.NORMAL
+
+
+def _check_transformable(variable: Variable, expression: nodes.Expression, resolver: Resolver) -> None:
+    """Only numbers are transformed, not categories and counts."""
+    if variable.kind is not Kind.CONTINUOUS:
+        hint = "use the plain name" + ("" if variable.kind is Kind.COUNT else ", or logit(...)")
+        message = f"'{variable.name}' is {variable.kind.value} and cannot be transformed"
+        resolver.notes.problem(message, expression.span, hint)
 
 
 def _linked(call: nodes.Call, variable: Variable, resolver: Resolver) -> tuple[Expression, str, Distribution]:
@@ -82,6 +86,7 @@ def _linked(call: nodes.Call, variable: Variable, resolver: Resolver) -> tuple[E
     if len(call.arguments) > 1:
         resolver.notes.unsupported(f"a second argument of '{call.function}' is not supported", call.span)
     if call.function == "yjt":
+        _check_transformable(variable, call, resolver)
         return uncentred(inner.expression), title, Distribution.YEO_JOHNSON
     plain = Reference(variable.name, variable.level)
     if not isinstance(call.arguments[0], Name):

@@ -47,7 +47,8 @@ def read_parameters(
         if isinstance(statement, nodes.Prior):
             continue
         resolved = resolver.expression(statement.expression)
-        _check_symbols(statement, resolved, generated, table, equations)
+        known = resolver.names.labels | set(generated)  # a label without an equation is missed there
+        _check_symbols(statement, resolved, known, table, equations)
         full = _write_out(statement, resolved, written_out, table)
         constrained = table.parameters.get(statement.name)
         if statement.name in generated or (constrained is not None and constrained.definition is not None):

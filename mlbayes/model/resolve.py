@@ -166,16 +166,18 @@ class Resolver:
         self.unknown(name)
         return Resolved(Constant(0.0), name.name)
 
-    def unknown(self, name: Name) -> None:
-        """Report a name that stands for nothing."""
+    def unknown(self, name: Name, declare: str = "") -> None:
+        """Report a name that stands for nothing; `declare`: how it would be declared."""
         if self.names.split(name.name) is not None:
             hint = "only variables of the model have a place here"
             self.notes.problem(f"'{name.name}' is in the data but not in MODEL", name.span, hint)
             return
-        hint = (
-            nearest(name.name, self.names.everything)
-            or "names are those of variables, definitions and labels"
-        )
+        if name.name in self.names.everything:
+            hint = f"it is a label only; a latent variable is declared: LATENT: {name.name};"
+        else:
+            hint = nearest(name.name, self.names.everything)
+            hint = f"{hint} {declare}".strip() if declare else hint
+        hint = hint or "names are those of the data, of LATENT, definitions and labels"
         self.notes.problem(f"'{name.name}' is not known", name.span, hint)
 
     def _reference(self, name: Name, split: Split, variable: Variable) -> Resolved:

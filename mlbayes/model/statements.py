@@ -77,6 +77,12 @@ class Drafts:
         )
 
     def _loading(self, statement: nodes.Loading) -> None:
+        names = self.resolver.names
+        for left in statement.left:
+            name, known = left.expression, (INTERCEPT, *names.definitions)
+            if isinstance(name, Name) and name.name not in known and names.split(name.name) is None:
+                self.resolver.unknown(name, f"a latent variable is declared: LATENT: {name.name};")
+                return
         for position, target in enumerate(statement.targets):
             draft = self.of(target.expression, statement.block, statement.span)
             if draft is None:

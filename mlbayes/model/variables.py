@@ -42,11 +42,11 @@ def read_variables(
     every = [name for name in dict.fromkeys([*columns, *(n.name for n in aside)]) if name in table.columns]
     for name in every:
         if name not in identifiers:
-            hint = (
-                "occasions are whole numbers: number those of each cluster 1, 2, 3, ..."
-                if name == time
-                else ""
-            )
+            hint = ""
+            if name == time:
+                hint = "occasions are whole numbers: number those of each cluster 1, 2, 3, ..."
+            elif name in declared.kinds:
+                hint = "number the categories in the data file: 0, 1, 2, ..."
             notes.problems += require_numeric(table, name, hint)
     rows = np.arange(table.rows, dtype=np.int64) if selected is None else np.asarray(selected, np.int64)
     rows = _with_data(script, table, names, [c for c in columns if c not in identifiers], rows, notes)
@@ -200,6 +200,7 @@ def _add_latent(
             level = identifier_level(entry.level.text.lower(), hierarchy)
             if level == 0:
                 hint = nearest(entry.level.text.lower(), hierarchy.identifiers)
+                hint = hint or f"name the clusters: CLUSTERID: {entry.level.text};"
                 notes.problem(f"'{entry.level.text}' in LATENT is not in CLUSTERID", entry.level.span, hint)
                 level = 1
         if entry.name.name in names.columns:

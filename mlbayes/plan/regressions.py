@@ -560,6 +560,8 @@ def preceding(model: Model, name: str, part: PredictorPart) -> tuple[list[Refere
     the k-th of p has the prior IG((k + 1) / 2, 1 / 2) and its slopes on the others N(0, residual variance).
     """
     order = [m.variable for m in joint_order(model)]
+    if name not in order:
+        return [], 0  # it only estimates means
     fixed = [r for r in part.predictors if model.variables[r.variable].role is Role.FIXED]
     before = order[: order.index(name)]
     used = [r for r in part.predictors if r.variable in before]

@@ -9,9 +9,10 @@ import resource
 import threading
 import time
 from pathlib import Path
+from random import Random
 
 import pytest
-from hostile_scripts import made_script, mutated_example
+from hostile_scripts import data_text, made_script, mutated_example
 
 from mlbayes import pipeline
 from mlbayes.problems import ProblemError, render
@@ -87,6 +88,24 @@ def check_examples(numbers: range) -> int:
         assert time.process_time() - started < SECONDS, number
         assert sorted((each.name, each.stat().st_mtime_ns) for each in path.parent.iterdir()) == before
     return understood
+
+
+HEAD = "DATA: data.csv; MISSING: NA; CLUSTERID: g; BURN: 8; ITER: 12; CHAINS: 2; "
+ONCE_WRONG = {
+    "joint predictors beside a centred outcome": (
+        "OPTIONS: joint; CENTER: grandmean = m; MODEL: y ~ m x; m ~ x z;",
+        "run",
+    ),
+    "groups of no rows": ("FILTER: x > 100; BYGROUP: d; MODEL: y ~ x;", "refused"),
+    "a covariance of clusters and of rows": ("MODEL: y ~ x; w ~ 1; v ~ 1; w ~~ v; x ~ w;", "run"),
+}
+
+
+@pytest.mark.parametrize("name", ONCE_WRONG)
+def test_what_was_once_an_internal_error(name, tmp_path):
+    text, expected = ONCE_WRONG[name]
+    (tmp_path / "data.csv").write_text(data_text(Random(1), 0.0))
+    assert go(Source(tmp_path / "model.inp", HEAD + text), True) == expected
 
 
 def test_scripts(tmp_path):

@@ -133,6 +133,10 @@ MODELS = {
     "joint, single level": (HEAD + "OPTIONS: joint; MODEL: y ~ x z m x*z;", holes2("x", "z", "m")),
     "joint, two levels": (TWO + "OPTIONS: joint; FIXED: v; MODEL: y ~ x z w v | x;", holes2("x", "z", "w")),
     "joint, binary": (TWO + "OPTIONS: joint; ORDINAL: b; MODEL: y ~ x b w;", holes2("x", "b", "w")),
+    "joint, centred outcome": (
+        TWO + "OPTIONS: joint; CENTER: grandmean = m; MODEL: y ~ m x z; m ~ x;",
+        holes2("x", "z", "m"),
+    ),
     "joint, three levels": (THREE + "OPTIONS: joint; MODEL: y ~ x z w s | x;", holes3("x", "z", "w", "s")),
     "priors of matrices": (TWO + "FIXED: x z; OPTIONS: prior1; MODEL: y ~ x z | x;", holes2("y")),
     "prior of a variance": (TWO + "MODEL: y ~ x; y ~~ y@s; PARAMETERS: s ~ ig(3, 2);", holes2("x")),

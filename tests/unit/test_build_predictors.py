@@ -144,7 +144,8 @@ def test_whether_a_value_is_missing_is_a_fixed_predictor(term: str) -> None:
     np.testing.assert_array_equal(indicator.values, model.variables["x"].missing)
     (of_x,) = (m for m in model.predictor_models if m.variable == "x")
     assert [r.variable for r in of_x.parts[0].predictors if r.variable == "x.missing"] == []
-    assert [term.label for term in model.equations[0].terms][-1] == "x.missing"
+    (of_y,) = (e for e in model.equations if e.outcome == "y")
+    assert [term.label for term in of_y.terms][-1] == "x.missing"
 
 
 def test_its_effect_on_the_variable_itself_is_a_number_or_has_a_prior() -> None:

@@ -97,7 +97,7 @@ def test_all_problems_at_once_in_the_order_of_the_script() -> None:
         "test.imp:2:12: error: 'nope' is not known\n"
         "      m ~ z@b1 nope;\n"
         "               ^^^^\n"
-        "    hint: names are those of variables, definitions and labels"
+        "    hint: names are those of the data, of LATENT, definitions and labels"
     )
 
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlbayes.data.read import BLOCK, MOST_PROBLEMS, read_table, require_numeric
+from mlbayes.data.read import BLOCK, SHOWN_LENGTHS, read_table, require_numeric
 from mlbayes.data.table import Table
 from mlbayes.problems import Problem, ProblemError, ProblemKind
 
@@ -158,8 +158,8 @@ def test_text_in_a_later_block(tmp_path: Path) -> None:
 
 def test_many_problems_are_counted(tmp_path: Path) -> None:
     problems = problems_of(written(tmp_path, "1\n1 1\n" * 30), ("a", "b"))
-    assert len(problems) == MOST_PROBLEMS + 1
-    assert problems[-1].message == "and 10 more problems like these"
+    assert len(problems) == SHOWN_LENGTHS + 1
+    assert problems[-1].message == "and 25 more problems like these"
 
 
 @pytest.mark.parametrize(
