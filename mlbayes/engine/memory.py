@@ -1,31 +1,43 @@
-"""What a run keeps in memory, counted before it begins."""
+"""What a run keeps in memory and on disk, counted before it begins."""
 
 from __future__ import annotations
 
+import shutil
+
 from mlbayes.memory import gigabytes, physical_memory
 from mlbayes.plan.choose import PlannedModel
-from mlbayes.problems import Problem, ProblemError, ProblemKind
+from mlbayes.problems import Problem, ProblemError
+from mlbayes.source import Span
 
 NUMBER = 8  # bytes
-COPIES = 2  # draws are put together chain by chain
 
 
 def check_memory(planned: PlannedModel, kept: int) -> None:
-    """Refuse a run whose draws and saved data sets cannot be held; `kept`: draws of a chain after burn-in.
+    """Refuse a run whose draws no memory and whose saved data no disk can hold; `kept`: draws after burn-in of a chain.
 
-    Raises ProblemError with the place of ITER (BURN, NIMPS).
+    Raises ProblemError with the place of what asks for so much.
     """
     settings, model = planned.model.settings, planned.model
-    draws = COPIES * settings.chains * (settings.burn + kept) * planned.layout.width
-    states = settings.chains * planned.store.size
-    data = settings.imputations * model.hierarchy.units[0] * max(len(model.variables), 1)
-    needed, available = NUMBER * (draws + states + data), physical_memory()
-    if needed <= available:
-        return
-    many = max((settings.chains, "chains"), (settings.burn, "burn"), (kept, "iter"))[1]
-    command = "nimps" if data > draws else many
-    what = f"{settings.imputations:,} saved data sets" if data > draws else "the draws"
-    message = f"{what} need {gigabytes(needed)} of memory, and this machine has {gigabytes(available)}"
-    hint = "ask for fewer: NIMPS" if data > draws else "lower BURN, ITER or CHAINS"
-    place = model.places.get(command) or model.places.get("iter")
-    raise ProblemError([Problem(message, place, hint, ProblemKind.SCRIPT)])
+    draws = settings.chains * ((settings.burn + kept) * planned.layout.width + planned.store.size)
+    incomplete = sum(variable.incomplete for variable in model.variables.values())
+    data = settings.imputations * model.hierarchy.units[0] * max(incomplete, 1)
+    command = max((settings.chains, "chains"), (settings.burn, "burn"), (kept, "iter"))[1]
+    _compare(
+        "the draws",
+        draws,
+        physical_memory(),
+        "memory",
+        "lower BURN, ITER or CHAINS",
+        model.places.get(command),
+    )
+    free = float(shutil.disk_usage(model.source.path.parent).free)
+    _compare(
+        f"{settings.imputations:,} data sets", data, free, "disk", "save fewer", model.places.get("nimps")
+    )
+
+
+def _compare(what: str, numbers: int, available: float, kind: str, hint: str, place: Span | None) -> None:
+    needed = NUMBER * numbers
+    if needed > available:
+        message = f"{what} need {gigabytes(needed)} of {kind}, and this machine has {gigabytes(available)}"
+        raise ProblemError([Problem(message, place, hint)])
