@@ -26,15 +26,20 @@ def target_problems(
     here = Place(Path(), inputs, allow_outside=True)
     beside = Place(script.source.path.parent, inputs, allow_outside)
     problems = [problem for path in reports for problem in _place_problems(here, str(path))]
-    taken = [os.path.realpath(path) for path in reports]
+    taken, lists = [os.path.realpath(path) for path in reports], list[str]()
     for save in script.save:
         names = _names(save)
         placed = [problem for name in names for problem in _place_problems(beside, name.replace("*", "1"))]
         found = [*_save_problems(save, script), *dict.fromkeys(replace(p, place="") for p in placed)]
-        paths = [os.path.realpath(script.source.path.parent / name) for name in names]
-        if any(_meet(path, other) for path in paths for other in taken):
+        path, *listed = [os.path.realpath(script.source.path.parent / name) for name in names]
+        pairs = [
+            *((path, other) for other in [*taken, *lists]),
+            *((one, other) for one in listed for other in taken),
+        ]
+        if any(_meet(one, other) for one, other in pairs):
             found.append(Problem("two results would be written into this file"))
-        taken += paths
+        taken.append(path)
+        lists += listed  # those of two formats of the same data may have one name
         problems += [replace(problem, span=save.file.span) for problem in found]
     return problems
 
