@@ -467,6 +467,62 @@ def ordinal_items(rng: np.random.Generator) -> Columns:
     return columns
 
 
+def missing_not_at_random(rng: np.random.Generator) -> Columns:
+    """Monthly income, which those who earn much keep to themselves; the interviewer matters for that alone."""
+    people = 1500
+    schooling = rng.normal(0.0, 1.0, people)
+    age = rng.normal(0.0, 1.0, people)
+    trained = (rng.random(people) < 0.5).astype(float)
+    income = 3.0 + 0.6 * schooling + 0.3 * age + rng.normal(0.0, 1.0, people)
+    hidden = -0.6 + 0.7 * (income - 3.0) - 0.9 * trained + rng.standard_normal(people) > 0.0
+    income[hidden] = np.nan
+    return {"income": income, "schooling": schooling, "age": age, "trained": trained}
+
+
+def skewed_outcome(rng: np.random.Generator) -> Columns:
+    """Reaction times in tenths of a second: skewed to the right, normal after a Yeo-Johnson transformation."""
+    trials = 600
+    load = rng.normal(0.0, 1.0, trials)
+    sleep = rng.normal(7.0, 1.0, trials)
+    power = 0.3
+    w = 1.2 + 0.4 * load - 0.2 * (sleep - 7.0) + rng.normal(0.0, 0.6, trials)
+    positive = (np.maximum(power * w, -0.99) + 1.0) ** (1.0 / power) - 1.0
+    negative = 1.0 - (1.0 - (2.0 - power) * np.minimum(w, 0.0)) ** (1.0 / (2.0 - power))
+    time = 5.0 + np.where(w >= 0.0, positive, negative)
+    knock_out(rng, load, 0.1)
+    knock_out(rng, time, 0.08)
+    return {"time": time, "load": load, "sleep": sleep}
+
+
+def hurdle(rng: np.random.Generator) -> Columns:
+    """Alcohol a week of 1,000 people: whether they drink at all, and how much those who do."""
+    people = 1000
+    stress = rng.normal(0.0, 1.0, people)
+    age = rng.normal(0.0, 1.0, people)
+    drinks = 0.5 + 0.6 * stress - 0.4 * age + rng.logistic(size=people) > 0.0
+    amount = np.exp(1.5 + 0.3 * stress + 0.2 * age + rng.normal(0.0, 0.5, people))
+    knock_out(rng, stress, 0.08)
+    return {"alcohol": np.where(drinks, amount, 0.0), "stress": stress, "age": age}
+
+
+def survival(rng: np.random.Generator) -> Columns:
+    """Years until teachers leave their school: one row for each teacher and year, until they leave or year 5 ends."""
+    teachers = 500
+    support = rng.normal(0.0, 1.0, teachers)
+    hazard = np.array([-1.8, -1.5, -1.2, -1.4, -1.6])
+    rows = []
+    for teacher in range(teachers):
+        for year, level in enumerate(hazard, 1):
+            leaves = level - 0.6 * support[teacher] + rng.logistic() > 0.0
+            rows.append((teacher + 1.0, float(year), support[teacher], float(leaves)))
+            if leaves:
+                break
+    columns = dict(zip(("teacher", "year", "support", "left"), np.array(rows).T, strict=True))
+    gone = rng.random(teachers) < 0.1
+    columns["support"][gone[columns["teacher"].astype(int) - 1]] = np.nan
+    return columns
+
+
 # ------------------------------------------------------------------ files
 Maker = Callable[[np.random.Generator], Columns]
 EXAMPLES: tuple[Maker, ...] = (
@@ -492,6 +548,10 @@ EXAMPLES: tuple[Maker, ...] = (
     nominal_outcome,
     count_outcome,
     ordinal_items,
+    missing_not_at_random,
+    skewed_outcome,
+    hurdle,
+    survival,
 )
 
 

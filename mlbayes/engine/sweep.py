@@ -26,6 +26,7 @@ from mlbayes.engine.steps.parameters import draw_parameter
 from mlbayes.engine.steps.residual_covariances import draw_wishart
 from mlbayes.engine.steps.responses import draw_responses
 from mlbayes.engine.steps.scale import draw_scale
+from mlbayes.engine.steps.selection import draw_selection
 from mlbayes.engine.steps.separate import draw_separate
 from mlbayes.engine.steps.series import draw_series
 from mlbayes.engine.steps.variances import draw_variance
@@ -50,6 +51,7 @@ from mlbayes.plan.plan import (
     STEP_QUANTILES,
     STEP_RESPONSES,
     STEP_SCALE,
+    STEP_SELECTION,
     STEP_SEPARATE,
     STEP_SERIES,
     STEP_VARIANCE,
@@ -137,6 +139,8 @@ def run_step(
         draw_parameter(plan, store, a, iteration, burn, rng, work)
     elif code == STEP_NEWTON:
         draw_newton(plan, store, a, iteration, burn, rng, work)
+    elif code == STEP_SELECTION:
+        draw_selection(plan, store, a, iteration, burn, rng, work)
     elif code == STEP_SCALE:
         draw_scale(plan, store, a, iteration, burn, rng, work)
     elif code == STEP_SERIES:

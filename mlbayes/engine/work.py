@@ -26,6 +26,7 @@ def make_work(plan: Plan) -> Work:
         *plan.blocks[:, p.BLOCK_UNKNOWNS],
         *plan.collapsed[:, p.COLLAPSED_SIZE],
     ]
+    unknowns += [*(plan.selections[:, p.SELECTION_SIZE] + 1)]
     unknowns += [*(plan.newtons[:, p.NEWTON_SIZE] + plan.newtons[:, p.NEWTON_EXTRAS])]
     largest = int(max(sizes))
     dense = max(int(max(unknowns)), entries, largest * (largest + 1) // 2)

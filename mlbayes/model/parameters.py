@@ -106,7 +106,7 @@ class ParameterTable:
         known = self.parameters.get(statement.label.name)
         if known is None or not known.labelled:
             labels = [p.name for p in self.parameters.values() if p.labelled]
-            hint = nearest(statement.label.name, labels) or "label a parameter in MODEL: x@label"
+            hint = nearest(statement.label.name, labels) or "label a parameter in MODEL: x@label, with a name that no variable has"
             self.notes.problem(
                 f"no parameter is labelled '{statement.label.name}'", statement.label.span, hint
             )

@@ -26,6 +26,7 @@ KEEP_ROWS = {
     p.STEP_WISHART,
     p.STEP_SEPARATE,
     p.STEP_NEWTON,
+    p.STEP_SELECTION,
     p.STEP_MODULATOR,
     p.STEP_CELLS,  # its own copy, which the program puts back
 }
@@ -183,6 +184,7 @@ class PlanBuilder:
             "responses": p.RESPONSE_FIELDS,
             "nominals": p.NOMINAL_FIELDS,
             "newtons": p.NEWTON_FIELDS,
+            "selections": p.SELECTION_FIELDS,
             "scales": p.SCALE_FIELDS,
             "scale_items": p.ITEM_FIELDS,
             "series": p.SERIES_FIELDS,

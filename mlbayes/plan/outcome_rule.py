@@ -40,6 +40,7 @@ from mlbayes.plan.regressions import (
 )
 from mlbayes.plan.responses import plan_category_response, plan_outcome_response
 from mlbayes.plan.scale_moves import scale_moves, write_scale_move
+from mlbayes.plan.selection import find_selection, plan_selection
 from mlbayes.plan.symbols import unsupported
 from mlbayes.plan.unknowns import Coupling, EffectGroup, Residual, TopUnknown, Unknown
 from mlbayes.plan.weighted_rule import plan_weighted
@@ -199,6 +200,13 @@ def plan_outcomes(choice: Choice, component: list[OutcomeRegression]) -> None:
         write_scale_move(choice, move)
     for r in component:
         if not r.continuous:
+            selection = find_selection(choice, r)
+            if selection is not None:
+                plan_selection(choice, selection)
+                first = choice.builder.count("program")
+                for moved in (selection.outcome, selection.missingness):
+                    publish_terms(choice, moved)
+                choice.builder.step_program(first)
             plan_outcome_response(choice, r, [g for g in parts.groups if g.atoms[0].name == str(r.number)])
             first = choice.builder.count("program")
             publish_terms(choice, r)

@@ -222,7 +222,8 @@ STEP_FIELDS = 8
     STEP_NOMINAL,  # categories and responses of a nominal variable: row of `nominals`
     STEP_MODULATOR,  # row of `modulators`
     STEP_CLUSTER_VARIANCES,  # row of `cluster_variances`
-) = range(23)
+    STEP_SELECTION,  # row of `selections`
+) = range(24)
 
 QUANTILE_SHARES = 3
 
@@ -295,6 +296,20 @@ def newton_memory_size(parameters: int) -> int:
     """Numbers that such a step keeps in the store."""
     return NEWTON_HEAD + parameters
 
+
+# ---- an outcome and its missingness, with the missing values integrated out
+SELECTION_UNITS = 0
+SELECTION_CODE = 1  # store: 1 where the outcome is missing, else 0
+SELECTION_VALUE = 2  # store: values of the outcome
+SELECTION_OFFSET = 3  # store: linear predictors of both without the coefficients of this step, units each
+SELECTION_COLUMNS = 4  # index: store offset of what each coefficient is multiplied with, for each unit
+SELECTION_VALUES = 5  # index: store offset of each coefficient; last that of the outcome in its missingness
+SELECTION_SIZE = 6  # coefficients
+SELECTION_SPLIT = 7  # those of the outcome, which come first
+SELECTION_PRIOR = 8  # store: precisions, then means of coefficients, then arguments of an inverse gamma prior
+SELECTION_PRECISION = 9  # store: residual precision of the outcome
+SELECTION_MEMORY = 10  # store: as that of a collapsed step with a parameter more
+SELECTION_FIELDS = 11
 
 # ---- scale of a latent variable with everything that makes up for it
 SCALE_VALUES = 0  # store: its values
@@ -483,6 +498,7 @@ class Plan(NamedTuple):
     modulated: Integers
     modulated_pairs: Integers
     cluster_variances: Integers
+    selections: Integers
     cells: Integers
     cell_equations: Integers
     parameters: Integers

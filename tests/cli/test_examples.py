@@ -127,6 +127,31 @@ TRUTHS = {
         },
         **{"rate_ratio": 1.6487},
     },
+    "missing_not_at_random": {
+        **{
+            "income: Intercept": 3.0,
+            "income: schooling": 0.6,
+            "income: age": 0.3,
+            "income: Residual Var.": 1.0,
+        },
+        **{"income.missing: income": 0.7, "income.missing: trained": -0.9, "income.missing: Intercept": -2.7},
+    },
+    "skewed_outcome": {
+        **{"Yeo-Johnson (lambda)": 0.3, "load": 0.4, "sleep": -0.2, "Intercept": 2.6, "Residual Var.": 0.36},
+    },
+    "hurdle": {
+        **{"logit(drinks): Intercept": 0.5, "logit(drinks): stress": 0.6, "logit(drinks): age": -0.4},
+        **{
+            "amount: Intercept": 1.5,
+            "amount: stress": 0.3,
+            "amount: age": 0.2,
+            "amount: Residual Var.": 0.25,
+        },
+    },
+    "survival": {
+        **{"(year==1)": -1.8, "(year==2)": -1.5, "(year==3)": -1.2, "(year==4)": -1.4, "(year==5)": -1.6},
+        **{"support": -0.6, "odds_ratio": 0.5488},
+    },
     "ordinal_items": {
         **{"item2: strain": 0.8, "item3: strain": 1.2, "item4: strain": 0.9},
         **{"strain: load": 0.6, "strain: Residual Var.": 1.0, "item3: Tau 2": 1.0, "item3: Tau 3": 2.0},
@@ -214,7 +239,16 @@ def test_an_example_runs_and_recovers_its_truths(mlbayes, tmp_path, name):
     assert headings == [line for line in HEADINGS if line not in absent]
     tables = document["outcome_tables"] + document["generated_tables"] or document["predictor_tables"]
     rows = [row for table in tables for row in table["rows"]]
-    wanted = ("Variances", "Coefficients", "Covariances", "Correlations", "Thresholds", "Level 1", None)
+    wanted = (
+        "Variances",
+        "Coefficients",
+        "Transformation",
+        "Covariances",
+        "Correlations",
+        "Thresholds",
+        "Level 1",
+        None,
+    )
     found = {row["label"]: row for row in rows if row["section"] in wanted}
     found |= {
         f"{row.get('category') or table['name']}: {row['label']}": row

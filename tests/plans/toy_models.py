@@ -183,6 +183,10 @@ MODELS = {
         TWO + "CENTER: groupmean = x; MODEL: y ~ x x^2 w;",
         categories2("x", "w"),
     ),
+    "selection": (
+        TWO + "FIXED: x; MODEL: y ~ x z | x; y.missing ~ y w z.missing;",
+        holes2("y", "z"),
+    ),
     "nominal outcome as a predictor": (
         TWO + "NOMINAL: q; MODEL: q ~ x w; y ~ x q*x q | x;",
         categories2("x", "y", "w"),

@@ -1,0 +1,124 @@
+"""Selection models: parameters of an outcome and of its missingness together, missing values integrated out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mlbayes.model.model import Distribution
+from mlbayes.plan import plan as p
+from mlbayes.plan.choice import Choice, PlannedStep
+from mlbayes.plan.evaluator import Evaluator
+from mlbayes.plan.polynomial import Polynomial
+from mlbayes.plan.regressions import OutcomeRegression, inverse_gamma_arguments
+from mlbayes.plan.responses import free_coefficients
+from mlbayes.plan.unknowns import TopUnknown
+
+
+@dataclass(frozen=True)
+class Selection:
+    """An outcome, its missingness, and the coefficient by which the one depends on the other.
+
+    `free`, `others`: the other coefficients of the two equations.
+    """
+
+    outcome: OutcomeRegression
+    missingness: OutcomeRegression
+    gamma: TopUnknown
+    free: list[TopUnknown]
+    others: list[TopUnknown]
+
+
+def find_selection(choice: Choice, r: OutcomeRegression) -> Selection | None:
+    """The selection model that a probit equation of `y.missing` makes with that of y, if the step is for it.
+
+    Nothing else may hold y, whose own equation is a plain normal one with a variance of its own.
+    """
+    model, symbols = choice.model, choice.symbols
+    name = model.variables[r.equation.outcome].indicates
+    if not name or r.equation.distribution is not Distribution.PROBIT or r.covariance:
+        return None
+    y = symbols.value(name)
+    holders = [o for o in choice.regressions.outcomes if o is not r and y in o.expanded().atoms()]
+    if len(holders) != 1 or symbols.response(r.equation.outcome) in holders[0].expanded().atoms():
+        return None
+    (own,) = holders
+    split = r.predictor(False).by_unknown([y])
+    coefficient, rest = split.get(y), split.get(None, Polynomial())
+    atoms = [] if coefficient is None else sorted(coefficient.atoms())
+    residual = own.equation.residual
+    if (
+        coefficient is None
+        or len(atoms) != 1
+        or coefficient.terms != {(atoms[0],): 1.0}
+        or not own.normal
+        or own.root is not None
+        or own.covariance
+        or residual is None
+        or model.parameters[residual].fixed is not None
+        or model.parameters[residual].definition is not None
+        or sum(o.precision == own.precision for o in choice.regressions.outcomes) > 1
+        or name in symbols.lag_orders
+        or any(part.variable == name for part in choice.regressions.predictors)
+    ):
+        return None
+    free = {top.atom: top for top in free_coefficients(choice, r, r.predictor(False))}
+    gamma = free.pop(atoms[0], None)
+    if gamma is None:
+        return None
+    others = [top for top in free.values() if rest.is_affine_in([top.atom])]
+    return Selection(own, r, gamma, free_coefficients(choice, own, own.predictor(False)), others)
+
+
+def plan_selection(choice: Choice, found: Selection) -> None:
+    """Write the step; what depends on the coefficients is to be published after it."""
+    builder, symbols = choice.builder, choice.symbols
+    own, r, gamma = found.outcome, found.missingness, found.gamma
+    y = own.outcome
+    n = symbols.units(r.equation.level)
+    evaluator = Evaluator(symbols, builder.unit_set(r.equation.level, n, None, None))
+    first = builder.count("program")
+    offsets = builder.zeros(2 * n)
+    columns: list[int] = []
+    rest = r.predictor(False).by_unknown([y]).get(None, Polynomial())
+    parts = ((own.predictor(False), found.free), (rest, found.others))
+    for k, (predictor, tops) in enumerate(parts):
+        columns += _offset(evaluator, offsets + k * n, predictor, tops)
+    builder.step_program(first)
+    tops = [*found.free, *found.others, gamma]
+    assert own.equation.residual is not None
+    a, b = inverse_gamma_arguments(choice.model.parameters[own.equation.residual].prior)
+    memory = builder.zeros(p.collapsed_memory_size(len(tops) + 1))
+    row = [
+        n,
+        symbols.offset(symbols.value(r.equation.outcome)),
+        symbols.offset(y),
+        offsets,
+        builder.indices(columns) if columns else 0,
+        builder.indices([symbols.offset(top.atom) for top in tops]),
+        len(tops),
+        len(found.free),
+        builder.vector([*(top.precision for top in tops), *(top.mean for top in tops), a, b]),
+        own.precision,
+        memory,
+    ]
+    builder.step(p.STEP_SELECTION, builder.add("selections", row))
+    choice.acceptances.append((f"{own.equation.title}, {r.equation.title}", "parameter", 0.5, memory + 1))
+    choice.steps.append(
+        PlannedStep(
+            f"{own.equation.title} and {r.equation.title}: coefficients, residual variance, missing values",
+            "Metropolis steps, independent ones and random walks, learned in burn-in, with missing values and"
+            " responses integrated out; then exact draws of the missing values",
+            "parameters depend too strongly on values that are missing because of what they are",
+        )
+    )
+
+
+def _offset(
+    evaluator: Evaluator, target: int, predictor: Polynomial, tops: Sequence[TopUnknown]
+) -> list[int]:
+    """Write a linear predictor without its free coefficients; offsets of what these are multiplied with."""
+    builder, n = evaluator.builder, evaluator.set.units
+    split = predictor.by_unknown([top.atom for top in tops])
+    builder.instruct(p.OP_COPY, target, n, evaluator.vector(split.get(None, Polynomial())))
+    return [evaluator.vector(split[top.atom]) for top in tops]
