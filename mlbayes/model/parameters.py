@@ -106,7 +106,10 @@ class ParameterTable:
         known = self.parameters.get(statement.label.name)
         if known is None or not known.labelled:
             labels = [p.name for p in self.parameters.values() if p.labelled]
-            hint = nearest(statement.label.name, labels) or "label a parameter in MODEL: x@label, with a name that no variable has"
+            hint = (
+                nearest(statement.label.name, labels)
+                or "label a parameter in MODEL: x@label (no name of a variable)"
+            )
             self.notes.problem(
                 f"no parameter is labelled '{statement.label.name}'", statement.label.span, hint
             )

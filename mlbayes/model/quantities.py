@@ -181,7 +181,7 @@ def _is_free_label(name: Name, table: ParameterTable) -> bool:
     parameter = table.parameters.get(name.name)
     if parameter is None or not parameter.labelled:
         labels = [p.name for p in table.parameters.values() if p.labelled]
-        hint = nearest(name.name, labels) or "label the parameter in MODEL: x@label, with a name that no variable has"
+        hint = nearest(name.name, labels) or "label the parameter in MODEL: x@label (no name of a variable)"
         table.notes.problem(f"no parameter is labelled '{name.name}'", name.span, hint)
         return False
     return True
