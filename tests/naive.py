@@ -140,11 +140,13 @@ def gibbs_mixed_model(
     for i in range(-burn, draws):
         precision = x.T @ x / variance + np.diag(1.0 / prior_variance)
         linear = x.T @ (y - (z * own).sum(axis=1)) / variance + prior_mean / prior_variance
-        beta = _gaussian(precision, linear, rng)
+        beta = draw_gaussian(precision, linear, rng)
         rest = y - x @ beta
         inverse = np.linalg.inv(s)
         for j, rows in enumerate(members):
-            u[j] = _gaussian(z[rows].T @ z[rows] / variance + inverse, z[rows].T @ rest[rows] / variance, rng)
+            u[j] = draw_gaussian(
+                z[rows].T @ z[rows] / variance + inverse, z[rows].T @ rest[rows] / variance, rng
+            )
             own[rows] = u[j]
         df, scale = matrix_prior
         s = np.atleast_2d(stats.invwishart.rvs(df + len(members), scale + u.T @ u, random_state=rng))
@@ -156,7 +158,7 @@ def gibbs_mixed_model(
     return kept
 
 
-def _gaussian(precision: Array, linear: Array, rng: np.random.Generator) -> Array:
+def draw_gaussian(precision: Array, linear: Array, rng: np.random.Generator) -> Array:
     """A draw from N(P^-1 h, P^-1)."""
     lower = np.linalg.cholesky(precision)
     half = linalg.solve_triangular(lower, linear, lower=True)

@@ -221,8 +221,8 @@ def _log_ordinal(world: World, equation: Equation, variable: Variable) -> Vector
 
 
 def _log_block(world: World, b: int, members: tuple[str, ...]) -> float:
-    """Log density of the correlated (divided) residuals of units with all values observed or latent."""
-    rows, seen = [], None
+    """Log density of the correlated residuals of units with all values observed or latent."""
+    rows, seen, logs = [], None, np.zeros(1)
     for name in members:
         k = next(
             k
@@ -235,7 +235,8 @@ def _log_block(world: World, b: int, members: tuple[str, ...]) -> float:
         modelled = world.modelled_variance(k)
         if modelled is not None:
             rows[-1] = rows[-1] / np.sqrt(modelled)
+            logs = logs + np.log(modelled)  # of the division
         own = np.ones(rows[-1].size, bool) if variable.role is Role.LATENT else ~variable.missing
         seen = own if seen is None else seen & own
-    values = np.stack(rows)[:, seen]
-    return log_normals(values, world.covariances[b]) if values.size else 0.0
+    values, logs = np.stack(rows)[:, seen], np.broadcast_to(logs, rows[0].shape)[seen]
+    return log_normals(values, world.covariances[b]) - 0.5 * float(logs.sum()) if values.size else 0.0

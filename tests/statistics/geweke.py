@@ -538,6 +538,80 @@ class Series(Toy):
         return [float(squares.sum()), float(squares[missing].sum())]
 
 
+class Spread(Toy):
+    """y ~ N(c + a x, exp(lv)), lv = d + e z with random effects of some of these, or l + e z with l ~ N(d, v)."""
+
+    quantities = ("c", "a", "d", "e", "S", "log variance", "y")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for row in self.plan.newtons:  # any reference point is valid; near this one proposals are accepted
+            reference = self.planned.store[row[p.NEWTON_MEMORY] + p.NEWTON_HEAD :][: row[p.NEWTON_SIZE]]
+            reference[:] = 0.3
+            groups = self.plan.index[row[p.NEWTON_GROUPS] :]
+            for k in range(groups[0]):  # Cholesky factors
+                first, size = groups[1 + 3 * k], groups[2 + 3 * k]
+                reference[first : first + size * (size + 1) // 2] = np.eye(size)[np.tril_indices(size)]
+        outcomes = self.planned.regressions.outcomes
+        self.location = next(r for r in outcomes if r.heterogeneous)
+        self.variance = next(r for r in outcomes if r.of_variance)
+        self.latent = next((r for r in outcomes if r.equation.outcome == "l"), None)
+
+    def mean(self, store: np.ndarray) -> np.ndarray:
+        c, a = (store[self.at("parameter", name)] for name in "ca")
+        return c + a * self.columns["x"]
+
+    def log_variance(self, store: np.ndarray) -> np.ndarray:
+        """Of every row."""
+        terms, z = [np.ones_like(self.columns["z"]), self.columns["z"]], self.columns["z"]
+        if self.latent is not None:
+            return store[self.at("value", "l", 2)][self.rows(2)] + store[self.at("parameter", "e")] * z
+        total = store[self.at("parameter", "d")] + store[self.at("parameter", "e")] * z
+        for group in self.variance.equation.random:
+            for t in group.terms:
+                effect = store[self.at("effect", str(self.variance.number), 2, t)]
+                total = total + effect[self.rows(2)] * terms[t]
+        return total
+
+    def forward(self, store: np.ndarray, rng: np.random.Generator) -> None:
+        for name in "cade":
+            store[self.at("parameter", name)] = 0.3 + np.sqrt(0.5) * rng.standard_normal()
+        n = self.planned.symbols.units(2)
+        if self.latent is not None:
+            store[self.latent.precision] = rng.gamma(1.0) / 0.5  # prior1: IG(1, 0.5)
+            noise = rng.standard_normal(n) / np.sqrt(store[self.latent.precision])
+            store[self.at("value", "l", 2)] = store[self.at("parameter", "d")] + noise
+        for group, factor in zip(self.variance.equation.random, self.variance.factors, strict=True):
+            size = len(group.terms)
+            s = np.atleast_2d(stats.invwishart.rvs(size + 1, np.eye(size), random_state=rng))
+            lower = np.linalg.cholesky(s)
+            store[factor : factor + size * (size + 1) // 2] = lower[np.tril_indices(size)]
+            for effect, t in zip(lower @ rng.standard_normal((size, n)), reversed(group.terms), strict=True):
+                store[self.at("effect", str(self.variance.number), 2, t)] = effect
+        root = self.planned.symbols.place[self.location.root]
+        store[root : root + self.columns["x"].size] = np.exp(-0.5 * self.log_variance(store))
+        self.data(store, rng)
+
+    def data(self, store: np.ndarray, rng: np.random.Generator) -> None:
+        sd = np.exp(0.5 * self.log_variance(store))
+        store[self.at("value", "y", 1)] = self.mean(store) + sd * rng.standard_normal(sd.size)
+
+    def read(self, store: np.ndarray) -> list[float]:
+        found = [float(store[self.at("parameter", name)][0]) for name in "cade"]
+        if self.latent is not None:
+            found.append(1.0 / store[self.latent.precision])
+        else:
+            found.append(store[self.variance.factors[0]] ** 2)
+        y = store[self.at("value", "y", 1)]
+        return [*found, float(self.log_variance(store).mean()), float(np.arcsinh(y).mean())]
+
+    def fit(self, store: np.ndarray) -> list[float]:
+        """Squares of standardised residuals, and how they go with the size of z."""
+        squares = (store[self.at("value", "y", 1)] - self.mean(store)) ** 2
+        squares *= np.exp(-self.log_variance(store))
+        return [float(squares.sum()), float((squares * self.columns["z"]).sum())]
+
+
 def replicates(
     toy: Toy,
     count: int,
@@ -583,6 +657,21 @@ def acceptance(toy: Categorical, count: int = 100) -> float:
         running.sweeps(1, burn=1, start=10**6)
         accepted += running.store[number] > 0.0
     return accepted / count
+
+
+def accepted_share(toy: Toy, memory: int, count: int = 100) -> float:
+    """Share of proposals that a step accepts; `memory`: place of its numbers of accepted and tried ones."""
+    rng, running = (
+        generator(2),
+        Running(toy.planned, toy.planned.store.copy(), generator(3), make_work(toy.plan)),
+    )
+    numbers = np.zeros(2)
+    for _ in range(count):
+        running.store[:] = toy.planned.store
+        toy.forward(running.store, rng)
+        running.sweeps(1, burn=1, start=10**6)
+        numbers += running.store[memory : memory + 2]
+    return float(numbers[0] / numbers[1])
 
 
 def p_values(toy: Toy, count: int, **options) -> dict[str, float]:

@@ -4,7 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from geweke import Cells, Count, Logit, Mixed, Predictor, Probit, Responses, Series, acceptance, p_values
+from geweke import (
+    Cells,
+    Count,
+    Logit,
+    Mixed,
+    Predictor,
+    Probit,
+    Responses,
+    Series,
+    Spread,
+    acceptance,
+    accepted_share,
+    p_values,
+)
 from rates import ALPHA
 from toys import generator
 
@@ -103,6 +116,29 @@ def series():
     return Series(text, columns)
 
 
+SPREAD = "PARAMETERS: " + " ".join(f"{name} ~ normal(.3, .5);" for name in "cade")
+
+
+def spread(variance: str, latent: str = "") -> Spread:
+    text = "DATA: t; CLUSTERID: g; FIXED: x z; OPTIONS: prior1;" + latent
+    return Spread(text + f"MODEL: y ~ 1@c x@a | 1@0; {variance}" + SPREAD, design(size=5))
+
+
+def latent_log_variance():
+    return spread("l ~ 1@d; var(y) ~ 1@l z@e;", "LATENT: g = l;")
+
+
+def random_log_variance():
+    return spread("var(y) ~ 1@d z@e | 1;")
+
+
+def random_slope_of_a_log_variance():
+    return spread("var(y) ~ 1@d z@e | 1@0 z;")
+
+
+HETEROGENEOUS = {
+    f.__name__: f for f in (latent_log_variance, random_log_variance, random_slope_of_a_log_variance)
+}
 CATEGORICAL = {f.__name__: f for f in (probit, logit, count)}
 TOYS = {f.__name__: f for f in (two_levels, three_levels, predictor, cells, responses)}
 
@@ -117,6 +153,15 @@ def test_sweeps_leave_the_joint_distribution_alone(name):
 def test_categorical_outcomes_leave_the_joint_distribution_alone(name):
     toy = CATEGORICAL[name]()
     assert acceptance(toy) > 0.08  # else the step would do nothing and pass
+    found = p_values(toy, 1500, rounds=2)
+    assert min(found.values()) > ALPHA, found
+
+
+@pytest.mark.parametrize("name", HETEROGENEOUS)
+def test_log_variances_leave_the_joint_distribution_alone(name):
+    toy = HETEROGENEOUS[name]()
+    memories = [*toy.plan.newtons[:, p.NEWTON_MEMORY], *toy.plan.modulators[:, p.MODULATOR_MEMORY]]
+    assert min(accepted_share(toy, memory) for memory in memories) > 0.1
     found = p_values(toy, 1500, rounds=2)
     assert min(found.values()) > ALPHA, found
 
@@ -164,6 +209,22 @@ def test_a_wrong_precision_of_first_values_is_caught():
     row = toy.plan.series[0]
     toy.planned.store[row[p.SERIES_PRIOR] :][: row[p.SERIES_PLACES]] *= 3.0
     assert caught(toy, rounds=1)
+
+
+def test_a_wrong_slope_of_a_random_log_variance_is_caught():
+    toy = random_log_variance()
+    modulated = toy.plan.modulated.copy()
+    modulated[0, p.MODULATED_SLOPE] = toy.planned.store.size
+    rows = toy.columns["x"].size
+    assert caught(toy, plan=toy.plan._replace(modulated=modulated), extra=[0.6] * rows)
+
+
+def test_a_wrong_prior_in_the_step_of_a_log_variance_is_caught():
+    """Of the standard deviation of random log variances, whose conjugate draw is left out."""
+    toy = random_log_variance()
+    prior = toy.plan.index[toy.plan.newtons[0, p.NEWTON_GROUPS] + 3]
+    toy.planned.store[prior] += 4.0
+    assert caught(toy, plan=without(toy, p.STEP_WISHART))
 
 
 def caught(toy, rounds: int = 3, **mutation) -> bool:

@@ -242,3 +242,27 @@ def test_json_has_everything():
     content = json.loads(report.as_json(calibration()))
     assert content["not_calibrated"] == ["y residual"] and not content["passed"]
     assert len(content["ranks"]["y ~ x"]) == content["simulations"] == 200
+
+
+def test_correlated_residuals_with_a_modelled_variance():
+    """Divided by their own standard deviations they have the matrix of the block, and the density is of these."""
+    model = proper(TWO + "FIXED: z; MODEL: y ~ z; m ~ z; var(y) ~ z; y ~~ m;")
+    rng = np.random.default_rng(3)
+    total = np.zeros((2, 2))
+    rows = 0
+    for _ in range(60):
+        world = simulate_once(model, rng)
+        (matrix,) = world.covariances.values()
+        at = [next(k for k, e in enumerate(model.equations) if e.title == name) for name in "ym"]
+        assert matrix[0, 0] == 1.0 and matrix[1, 1] == pytest.approx(world.parameters["m residual"])
+        residuals = np.stack([world.data[name] - world.fitted(k) for name, k in zip("ym", at, strict=True)])
+        v = next(k for k, e in enumerate(model.equations) if e.title == "var(y)")
+        residuals[0] /= np.exp(0.5 * world.fitted(v))
+        whole = np.linalg.solve(np.linalg.cholesky(matrix), residuals)
+        total += whole @ whole.T
+        rows += whole.shape[1]
+        seen = ~(model.variables["y"].missing | model.variables["m"].missing)
+        law = stats.multivariate_normal(np.zeros(2), matrix)
+        expected = law.logpdf(residuals[:, seen].T).sum() - 0.5 * world.fitted(v)[seen].sum()
+        assert quantities(world)[DATA] == pytest.approx(expected)
+    np.testing.assert_allclose(total / rows, np.eye(2), atol=6.0 * np.sqrt(2.0 / rows))
