@@ -345,8 +345,8 @@ class BlockPlan:
                 self.thetas += chunk
                 turned = [theta.reversed() for theta in chunk] if self.parts.latent else chunk
                 if turned != chunk:
-                    add_collapsed(self.choice, self.block, chunk, names)
-                    add_collapsed(self.choice, self.block, turned, names)
+                    add_collapsed(self.choice, self.block, chunk, names, repeats - repeats // 2)
+                    add_collapsed(self.choice, self.block, turned, names, repeats // 2)
                 else:
                     add_collapsed(self.choice, self.block, chunk, names, repeats)
         builder.step(p.STEP_DRAW, self.block.number)
