@@ -25,7 +25,7 @@ from mlbayes.engine.sweep import interpreter, run_step
 from mlbayes.engine.work import make_work
 from mlbayes.model.model import Model
 from mlbayes.plan.choose import PlannedModel, make_plan
-from mlbayes.plan.plan import Plan
+from mlbayes.plan.plan import STEP_DRAW, Plan
 from mlbayes.plan.starts import start_state
 from mlbayes.problems import ProblemError
 
@@ -135,6 +135,8 @@ class _Run:
             pending: set[int] = set()
             for s, row in enumerate(self.plan.steps):
                 if row[0] not in DETERMINISTIC and s not in unit.steps:
+                    if row[0] == STEP_DRAW and int(row[1]) not in pending:
+                        self.writer.sync_block(store, int(row[1]))  # an earlier block may have drawn the same
                     continue
                 if not run_step(self.plan, store, row, 10**6, 1, rng, self.work):
                     return None

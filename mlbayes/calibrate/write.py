@@ -202,19 +202,24 @@ class Writer:
 
     # ------------------------------------------------------------------ blocks
     def sync(self, store: Vector) -> None:
-        """Put current values where blocks keep what they have drawn last, standardised effects among them."""
-        self.sync_values(store, ())
+        """Put current values where blocks keep what they have drawn last."""
         for block in self.planned.blocks:
-            for group in block.groups:
-                self._sync_group(store, block, group)
+            self.sync_block(store, block.number)
+
+    def sync_block(self, store: Vector, number: int) -> None:
+        """The same for one block, standardised effects among them; several blocks may draw the same."""
+        block = next(block for block in self.planned.blocks if block.number == number)
+        self._sync_values(store, block)
+        for group in block.groups:
+            self._sync_group(store, block, group)
 
     def sync_values(self, store: Vector, pending: Collection[int]) -> None:
-        """The same of coefficients and values, but for blocks that have drawn and not shown them yet."""
+        """Coefficients and values alone, of blocks other than those that have drawn and not shown them yet."""
         for block in self.planned.blocks:
             if block.number not in pending:
-                self._sync_block(store, block)
+                self._sync_values(store, block)
 
-    def _sync_block(self, store: Vector, block: AffineBlock) -> None:
+    def _sync_values(self, store: Vector, block: AffineBlock) -> None:
         for i, top in enumerate(block.tops):
             store[block.values + i] = store[self.symbols.place[top.atom]]
         for unknown in block.unknowns:

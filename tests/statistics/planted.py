@@ -61,6 +61,10 @@ MODELS: dict[str, tuple[str, Columns]] = {
         "y ~ 1@level z@slope;",
         MIXED,
     ),
+    "two levels of factors": (  # two blocks draw the same random effects
+        TWO + "LATENT: f; g = h; MODEL: f -> x z m; h -> x z m;",
+        holed(two_level, ("x",), clusters=14),
+    ),
     "separate": (ONE + "FIXED: x z; OPTIONS: use_phantom; MODEL: y ~ x; i1 ~ z; y ~~ i1;", rows(92)),
     "items": (
         ONE + "ORDINAL: i1:i3; LATENT: f; MODEL: f -> i1@1 i2@l2 i3@l3;"
@@ -72,11 +76,17 @@ MODELS: dict[str, tuple[str, Columns]] = {
         rows(94, 12),
     ),
     "transformed": (ONE + "FIXED: x; MODEL: yjt(y) ~ x;", rows(94)),
-    "ordinal": (TWO + "ORDINAL: o; FIXED: x; MODEL: o ~ x;", counts()),
-    "counts": (TWO + "COUNT: u; FIXED: x; MODEL: u ~ x; v ~ u@b; PARAMETERS: b ~ normal(0, .04);", counts()),
+    "ordinal": (TWO + "OPTIONS: prior1; ORDINAL: o; FIXED: x; MODEL: o ~ x;", counts()),
+    "counts": (
+        TWO + "OPTIONS: prior1; COUNT: u; FIXED: x; MODEL: u ~ x; v ~ u@b; PARAMETERS: b ~ normal(0, .04);",
+        counts(),
+    ),
     "nominal": (ONE + "NOMINAL: k; FIXED: x z; MODEL: y ~ k x;", rows(97, 80)),
     "logits": (ONE + "NOMINAL: k; FIXED: x z; MODEL: k ~ x z;", rows(98, 80)),
-    "variances": (TWO + "FIXED: x w; MODEL: v ~ x; var(v) ~ x | 1;", counts() | {"w": counts()["x"]}),
+    "variances": (
+        TWO + "OPTIONS: prior1; FIXED: x w; MODEL: v ~ x; var(v) ~ x | 1;",
+        counts() | {"w": counts()["x"]},
+    ),
     "correlated variances": (
         ONE + "FIXED: x z; MODEL: y ~ x; i1 ~ z; y ~~ i1; var(y) ~ x@d; PARAMETERS: d ~ normal(0, .1);",
         rows(99),
@@ -172,12 +182,12 @@ def newton_priors(skip: int, change: Callable[[np.ndarray], np.ndarray]):
 
 
 def newton_factors(plan: p.Plan, store: np.ndarray) -> Mutated:
-    """Two degrees of freedom too many of the matrices that Newton steps move."""
+    """Eight degrees of freedom too many of the matrices that Newton steps move."""
     store = store.copy()
     for row in plan.newtons:
         groups = row[p.NEWTON_GROUPS]
         for k in range(plan.index[groups]):
-            store[plan.index[groups + 3 + 3 * k]] += 4.0
+            store[plan.index[groups + 3 + 3 * k]] += 8.0
     return plan, store
 
 
@@ -246,11 +256,11 @@ MISTAKES = [
     ),
     Mistake(
         "degrees of freedom", "mixed", "equation of y: interweaving",
-        numbers("groups", p.GROUP_DF, lambda d: d + 4.0, 1),
+        numbers("groups", p.GROUP_DF, lambda d: d + 8.0, 1),
     ),
     Mistake(
         "Jacobian of a log variance", "mixed", "equation of y: collapsed step",
-        numbers("variances", p.VARIANCE_PRIOR, lambda a: a + 3.0, 1),
+        numbers("variances", p.VARIANCE_PRIOR, lambda a: a + 6.0, 1),
     ),
     Mistake(
         "priors of matrices", "mixed", "equation of y: collapsed step",
@@ -273,10 +283,6 @@ MISTAKES = [
         numbers("scales", p.SCALE_PRIOR, lambda a: a + 4.0, 1),
     ),
     Mistake(
-        "an indicator left out", "items", "scale of a latent variable",
-        column("scales", p.SCALE_FIRST, lambda first: first + 1),
-    ),
-    Mistake(
         "prior missing", "curve", "parameter in a function",
         numbers("parameters", p.PARAMETER_PRIOR, lambda precision: 0.0 * precision, 1),
     ),
@@ -286,15 +292,11 @@ MISTAKES = [
     ),
     Mistake(
         "Jacobian of log distances", "ordinal", "responses integrated out",
-        newton_priors(1, lambda shape: shape + 2.0),
+        newton_priors(1, lambda shape: shape + 4.0),
     ),
     Mistake(
         "rate of the prior of distances missing", "ordinal", "responses integrated out",
         newton_priors(2, lambda rate: 0.0 * rate),
-    ),
-    Mistake(
-        "priors of coefficients missing", "ordinal", "responses integrated out",
-        newton_priors(-1, lambda precision: 0.0 * precision),
     ),
     Mistake("degrees of freedom", "ordinal", "responses integrated out", newton_factors),
     Mistake("thresholds", "ordinal", "responses and missing categories", shifted_cuts),
@@ -319,10 +321,7 @@ MISTAKES = [
         column("responses", p.RESPONSE_SHIFT, lambda place: -1),
     ),
     Mistake("Jacobian of scaled residuals", "variances", "unknowns of a log variance", no_slope),
-    Mistake(
-        "priors of coefficients missing", "variances", "coefficients of the log variance",
-        newton_priors(-1, lambda precision: 0.0 * precision),
-    ),
+    Mistake("degrees of freedom", "variances", "coefficients of the log variance", newton_factors),
     Mistake("degrees of freedom", "cluster variances", "variances of clusters", fewer_squares),
     Mistake(
         "prior of the index missing", "cluster variances", "variances of clusters",
@@ -330,7 +329,7 @@ MISTAKES = [
     ),
     Mistake(
         "precision of first values", "series", "series of y: series",
-        numbers("series", p.SERIES_PRIOR, lambda precision: 3.0 * precision, 70),
+        numbers("series", p.SERIES_PRIOR, lambda precision: 30.0 * precision, 70),
     ),
     Mistake(
         "an equation twice", "series", "series of y: series",
