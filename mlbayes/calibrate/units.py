@@ -29,6 +29,7 @@ WORDS = {
     p.STEP_NOMINAL: "categories and responses",
     p.STEP_MODULATOR: "unknowns of a log variance",
     p.STEP_CLUSTER_VARIANCES: "variances of clusters",
+    p.STEP_SELECTION: "values missing not at random",
 }
 OF_A_BLOCK = (p.STEP_DRAW, p.STEP_INTERWEAVE, p.STEP_VARIANCE, p.STEP_WISHART, p.STEP_SEPARATE)
 
