@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from modelling import built
+from rates import ALPHA
 from scipy import stats
 
 from mlbayes.calibrate import report
@@ -110,9 +111,9 @@ def test_residuals_are_those_of_the_equation():
     """An outcome less its linear predictor has the residual variance, its effects their matrix."""
     world = simulate_once(proper(TWO + "FIXED: z w; MODEL: y ~ z w z*w | z;"), generator(2, 0, 0))
     rest = world.data["y"] - world.fitted(0)
-    assert stats.kstest(rest / np.sqrt(world.parameters["y residual"]), "norm").pvalue > 1e-4
+    assert stats.kstest(rest / np.sqrt(world.parameters["y residual"]), "norm").pvalue > ALPHA
     effects = np.linalg.solve(np.linalg.cholesky(world.matrices[0, None, 2]), world.effects[0, None, 2])
-    assert stats.kstest(effects.ravel(), "norm").pvalue > 1e-4
+    assert stats.kstest(effects.ravel(), "norm").pvalue > ALPHA
     values = stats.norm.logpdf(rest, 0.0, np.sqrt(world.parameters["y residual"]))
     assert quantities(world)[DATA] == pytest.approx(float(values.sum()))
 
@@ -133,7 +134,7 @@ def test_the_chain_of_predictors_has_the_inverse_wishart_prior():
     law = stats.invwishart(4, np.eye(3)).rvs(4000, random_state=np.random.default_rng(4))
     expected = [law[:, 2, 2], law[:, 2, 0] / np.sqrt(law[:, 2, 2] * law[:, 0, 0])]
     for ours, theirs in zip(np.array(found).T, expected, strict=True):
-        assert stats.ks_2samp(ours, theirs).pvalue > 1e-4
+        assert stats.ks_2samp(ours, theirs).pvalue > ALPHA
 
 
 def test_lags_follow_the_occasions():
