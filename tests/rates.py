@@ -5,9 +5,8 @@ to break one.  Every comparison of draws with a law uses ALPHA, two-sided.  The 
 them (about 200 distribution tests in kernels/ and plans/, 166 quantities in the Geweke tests, 74 means and 60
 comparisons of latent models in statistics/, two tests of 58 quantities in the slow calibration, 280 moments of
 categorical, count and skewed outcomes, 112 of them in long runs, 61 of models with missing categories, 37 moments
-of SIMULATE, 40 of heterogeneous variances, 30 of lags, 56 of imputations, 150 of equivalent posteriors, 29 of calibrations
-and blocks), so that it
-fails for nothing with probability below MOST * ALPHA = 9.9e-5.
+of SIMULATE, 40 of heterogeneous variances, 30 of lags, 56 of imputations, 150 of equivalent posteriors, 29 of
+calibrations and blocks), so that it fails for nothing with probability below MOST * ALPHA = 9.9e-5.
 """
 
 from scipy import stats
