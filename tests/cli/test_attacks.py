@@ -309,6 +309,12 @@ def test_a_link_to_a_result_stays_a_link(folder, mlbayes):
     assert "OUTCOME MODEL" in (folder / "sub" / "report.txt").read_text()
 
 
+@pytest.fixture(scope="module")
+def warm(tmp_path_factory):
+    """The cache of compiled code is full, so that it does not meet the limits of a test."""
+    run_limited(tmp_path_factory.mktemp("warm"), "--warm-up")
+
+
 @pytest.mark.parametrize(
     ("script", "said"),
     [
@@ -316,10 +322,9 @@ def test_a_link_to_a_result_stays_a_link(folder, mlbayes):
         (SAVING.format(save="stacked = imps.csv"), "error: cannot keep imputed data in a temporary file"),
     ],
 )
-def test_a_disk_that_is_full(folder, script, said):
+def test_a_disk_that_is_full(folder, warm, script, said):
     """A limit on the size of files: nothing under a final name, nothing left beside it."""
     (folder / "model.inp").write_text(script)
-    run_limited(folder, "--warm-up")  # the cache of compiled code must not meet the limit
 
     def limit():
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
