@@ -389,7 +389,7 @@ def killed(folder: Path, seconds: float) -> None:
 
 
 @pytest.mark.slow
-def test_a_killed_run_leaves_no_half_written_file(folder, mlbayes):
+def test_a_killed_run_leaves_no_half_written_file(folder, warm):
     """Whatever has a final name after kill -9 is what an undisturbed run writes, to the last byte."""
     files = ("draws.csv", "imps.csv", "report.txt")
     text = SAVING.format(save="stacked = imps.csv;\nSAVE: iterations = draws.csv")
