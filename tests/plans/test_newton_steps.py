@@ -243,7 +243,7 @@ def differences(function, theta: Array, h: float = 1e-5) -> Array:
 
 @pytest.mark.parametrize("name", ALL, ids=lambda name: ", ".join(name))
 def test_derivatives_are_those_of_the_value(name):
-    """Left out: what `scale` of an inverse Wishart prior adds, and second order terms, both as documented."""
+    """Left out: parts of what `scale` of the prior of matrices adds, and second order terms, both as documented."""
     step = Step(ALL[name])
     for first, size, *_ in step.groups():
         if size == 2:  # back to the flat prior, whose derivatives are complete
@@ -429,3 +429,22 @@ def test_a_proposal_that_is_not_accounted_for_is_seen(monkeypatch):
             moved[k] = step.read()
         found.append(min(grid.p_values(moved)))
     assert found[0] > ALPHA > found[1]
+
+
+@pytest.mark.parametrize("outcome", ["binary probit, factor", "negative binomial, factor"])
+def test_derivatives_of_the_prior_of_a_single_variance_are_complete(outcome):
+    """IG(1, 0.5) and an informative IG(3, 4): gradient and negative second derivative of the prior's log density."""
+    step = few_rows(outcome)
+    place = step.planned.plan.index[step.row[p.NEWTON_GROUPS] + 3]
+    (first, *_), *_ = step.groups()
+    (theta,) = step.proposals(1)
+    found = []
+    for prior in ((2.0, 1.0), (6.0, 8.0)):
+        step.store[place : place + 2] = prior
+        g, h = step.derivatives(theta)
+        np.testing.assert_allclose(g, differences(step.value, theta), rtol=1e-6, atol=1e-5)
+        found.append(h[first, first])
+    second = [
+        max(-(df + 1.0) + 3.0 * scale / theta[first] ** 2, 0.0) for df, scale in ((2.0, 1.0), (6.0, 8.0))
+    ]
+    assert found[1] - found[0] == pytest.approx(float(np.diff(second)[0]) / theta[first] ** 2)

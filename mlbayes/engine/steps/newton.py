@@ -251,7 +251,9 @@ def log_prior(plan: Plan, store: NDArray, row: NDArray, theta: NDArray, scratch:
 def prior_derivatives(
     plan: Plan, store: NDArray, row: NDArray, theta: NDArray, g: NDArray, h: NDArray
 ) -> None:
-    """What the priors of coefficients add; of Cholesky factors the powers of the diagonal only, which will do."""
+    """What the priors of coefficients and Cholesky factors add; of the scale of an inverse Wishart prior what it would
+    with the other elements beside the diagonal at 0, which is exact for a single variance.
+    """
     size = row[NEWTON_SIZE]
     for a in range(size):
         precision = store[row[NEWTON_PRIOR] + a]
@@ -261,13 +263,20 @@ def prior_derivatives(
     for k in range(plan.index[groups]):
         first = plan.index[groups + 1 + 3 * k]
         p = plan.index[groups + 2 + 3 * k]
-        df = store[plan.index[groups + 3 + 3 * k]]
+        prior = plan.index[groups + 3 + 3 * k]
+        scale = store[prior + 1]
         for i in range(p):
             a = first + packed(i, i)
-            power = p - i - (df + p + 1.0)
+            power = p - i - (store[prior] + p + 1.0)
             element = max(theta[a], 0.05)
-            g[a] += power / element
-            h[a, a] += max(power, 0.0) / (element * element)
+            pull = scale / (element * element)
+            g[a] += (power + pull) / element
+            h[a, a] += max(power + 3.0 * pull, 0.0) / (element * element)
+            for j in range(i):
+                b = first + packed(i, j)
+                beside = max(theta[first + packed(j, j)], 0.05)
+                g[b] -= pull * theta[b] / (beside * beside)
+                h[b, b] += pull / (beside * beside)
 
 
 @kernel
