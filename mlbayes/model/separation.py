@@ -100,12 +100,15 @@ def _tell(model: Model, parted: _Parted, notes: Notes) -> None:
 
 
 def _predictors(model: Model, equation: Equation) -> dict[tuple[str, Form], list[EquationTerm]]:
-    """Main effects beside a free intercept, the dummies of a nominal predictor together."""
+    """Main effects beside a free intercept, the dummies of a nominal predictor together.
+
+    Not what an outcome says the missingness of: it is never observed where it is missing.
+    """
     terms: dict[tuple[str, Form], list[EquationTerm]] = {}
     if any(isinstance(t.expression, Constant) and _is_free(model, t) for t in equation.terms):
         for term in equation.terms:
             reference = _main_effect(model, term)
-            if reference is not None:
+            if reference is not None and reference.variable != model.variables[equation.outcome].indicates:
                 terms.setdefault((reference.variable, reference.form), []).append(term)
     return terms
 

@@ -113,6 +113,7 @@ def measured(model: str, program: str, folder: Path, options: argparse.Namespace
         watcher = threading.Thread(target=watch)
         watcher.start()
         _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)  # else it is thought to be running still
         wall = time.perf_counter() - started
         ended.set()
         watcher.join()

@@ -4,7 +4,7 @@ Scripts, data and figures lie beside this repository, in `../shared/conformance`
 to compare with and the tests are skipped.
 """
 
-import importlib
+import importlib.util
 import re
 import subprocess
 import sys
@@ -123,10 +123,19 @@ def test_vector_autoregression_but_for_its_average_covariance(tmp_path):
     assert all_but("ex6.23", tmp_path, ("averagecovariances",), "--rename", renamed) == 67
 
 
-def test_average_covariance_of_the_reference_lacks_a_root(monkeypatch):
-    """It is the correlation times both mean variances, where their standard deviations belong."""
+@pytest.fixture
+def compare(monkeypatch):
+    """The module that holds reports against references; by its place, since others have the same name."""
     monkeypatch.syspath_prepend(str(CONFORMANCE))
-    compare = importlib.import_module("compare")
+    spec = importlib.util.spec_from_file_location("conformance_compare", CONFORMANCE / "compare.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_average_covariance_of_the_reference_lacks_a_root(compare):
+    """It is the correlation times both mean variances, where their standard deviations belong."""
     found, _ = compare.rows_of(compare.read(CONFORMANCE / "reference" / "ex6.23.json"))
     values = {(key[2], key[6]): row["estimate"] for key, row in found.items()}
     product = values["", "cor(x_i,y_i)"]
@@ -135,9 +144,7 @@ def test_average_covariance_of_the_reference_lacks_a_root(monkeypatch):
     assert values["", "cov(x_i,y_i)"] == pytest.approx(product, rel=0.003)
 
 
-def test_a_random_slope_is_the_latent_variable_of_the_reference(tmp_path, monkeypatch):
-    monkeypatch.syspath_prepend(str(CONFORMANCE))
-    compare = importlib.import_module("compare")
+def test_a_random_slope_is_the_latent_variable_of_the_reference(tmp_path, compare):
     ours = rows(compare, run("ex6.20b", tmp_path))
     reference = rows(compare, CONFORMANCE / "reference" / "ex6.20.json")
     verdicts = {key: compare.judge(ours[key], reference[other]) for key, other in SAME.items()}
