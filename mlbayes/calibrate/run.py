@@ -19,6 +19,7 @@ from mlbayes.calibrate.priors import with_proper_priors
 from mlbayes.calibrate.report import Calibration, made_calibration
 from mlbayes.console import Console
 from mlbayes.model.model import Model
+from mlbayes.plan.choose import PlannedModel
 from mlbayes.problems import Problem, ProblemError
 from mlbayes.source import Source
 
@@ -41,9 +42,10 @@ class CalibrationOptions:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A model that can be calibrated, and in words what was changed for that."""
+    """A model that can be calibrated, its plan, and in words what was changed for that."""
 
     model: Model
+    planned: PlannedModel
     changes: tuple[str, ...]
     stand_ins: tuple[tuple[str, str], ...]
 
@@ -58,8 +60,8 @@ def prepare(source: Source, seed: int | None = None) -> Prepared:
         raise ProblemError([Problem(message, None, "choose a group with FILTER" if parts else "")])
     coherent = coherent_variant(parts[0].model)
     model, stand_ins = with_proper_priors(coherent.model)
-    pipeline.plan(model)  # what cannot be run is found before anything is simulated
-    return Prepared(model, coherent.changes, tuple((s.what, s.prior) for s in stand_ins))
+    planned = pipeline.plan(model)  # what cannot be run is found before anything is simulated
+    return Prepared(model, planned, coherent.changes, tuple((s.what, s.prior) for s in stand_ins))
 
 
 def calibrate(source: Source, options: CalibrationOptions, console: Console) -> Calibration:
@@ -70,7 +72,7 @@ def calibrate(source: Source, options: CalibrationOptions, console: Console) -> 
     ledger = Ledger(path, model, model.settings.seed, options.burn)
     if ledger.done:
         console.notice(f"{len(ledger.done)} simulations are in {path.name}")
-    console.compile_notice(pipeline.kernels([pipeline.plan(model)]))
+    console.compile_notice(pipeline.kernels([prepared.planned]))
     numbers = range(len(ledger.done), options.simulations)
     for found in in_order(_Simulations(model, options.burn), numbers, options.jobs):
         ledger.add(found)

@@ -19,7 +19,8 @@ from mlbayes.plan.unknowns import TopUnknown
 class Selection:
     """An outcome, its missingness, and the coefficient by which the one depends on the other.
 
-    `free`, `others`: the other coefficients of the two equations.
+    `free`, `others`: the other coefficients of the two equations; `rest`: the linear predictor of
+    the missingness without the outcome.
     """
 
     outcome: OutcomeRegression
@@ -27,6 +28,7 @@ class Selection:
     gamma: TopUnknown
     free: list[TopUnknown]
     others: list[TopUnknown]
+    rest: Polynomial
 
 
 def find_selection(choice: Choice, r: OutcomeRegression) -> Selection | None:
@@ -43,7 +45,8 @@ def find_selection(choice: Choice, r: OutcomeRegression) -> Selection | None:
     if len(holders) != 1 or symbols.response(r.equation.outcome) in holders[0].expanded().atoms():
         return None
     (own,) = holders
-    split = r.predictor(False).by_unknown([y])
+    predictor = r.predictor(False)
+    split = predictor.by_unknown([y])
     coefficient, rest = split.get(y), split.get(None, Polynomial())
     atoms = [] if coefficient is None else sorted(coefficient.atoms())
     residual = own.equation.residual
@@ -62,12 +65,12 @@ def find_selection(choice: Choice, r: OutcomeRegression) -> Selection | None:
         or any(part.variable == name for part in choice.regressions.predictors)
     ):
         return None
-    free = {top.atom: top for top in free_coefficients(choice, r, r.predictor(False))}
+    free = {top.atom: top for top in free_coefficients(choice, r, predictor)}
     gamma = free.pop(atoms[0], None)
     if gamma is None:
         return None
     others = [top for top in free.values() if rest.is_affine_in([top.atom])]
-    return Selection(own, r, gamma, free_coefficients(choice, own, own.predictor(False)), others)
+    return Selection(own, r, gamma, free_coefficients(choice, own, own.predictor(False)), others, rest)
 
 
 def plan_selection(choice: Choice, found: Selection) -> None:
@@ -80,8 +83,7 @@ def plan_selection(choice: Choice, found: Selection) -> None:
     first = builder.count("program")
     offsets = builder.zeros(2 * n)
     columns: list[int] = []
-    rest = r.predictor(False).by_unknown([y]).get(None, Polynomial())
-    parts = ((own.predictor(False), found.free), (rest, found.others))
+    parts = ((own.predictor(False), found.free), (found.rest, found.others))
     for k, (predictor, tops) in enumerate(parts):
         columns += _offset(evaluator, offsets + k * n, predictor, tops)
     builder.step_program(first)

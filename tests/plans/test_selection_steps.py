@@ -20,7 +20,7 @@ SCRIPTS = {
 }
 
 
-def selection_data(missing: float = 0.3):
+def selection_data():
     columns = two_level(5)
     y = columns["y"]
     rng = generator(41)
