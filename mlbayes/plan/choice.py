@@ -10,8 +10,9 @@ from mlbayes.plan import plan as p
 from mlbayes.plan.affine import AffineBlock
 from mlbayes.plan.builder import PlanBuilder
 from mlbayes.plan.cells import CellStep, cluster_means, missing_values, transformed_values
+from mlbayes.plan.normal_forms import Regressions
 from mlbayes.plan.polynomial import TOP, Atom, Polynomial
-from mlbayes.plan.regressions import OutcomeRegression, Regressions, ResidualCovariance
+from mlbayes.plan.regressions import OutcomeRegression, ResidualCovariance
 from mlbayes.plan.symbols import Symbols, unsupported
 from mlbayes.plan.unknowns import Coupling, Logits, Residual
 from mlbayes.problems import Problem, ProblemError, ProblemKind

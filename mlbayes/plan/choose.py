@@ -15,11 +15,11 @@ from mlbayes.model.model import Model
 from mlbayes.plan.affine import AffineBlock
 from mlbayes.plan.builder import PlanBuilder
 from mlbayes.plan.choice import Choice, PlannedStep
+from mlbayes.plan.normal_forms import Regressions
 from mlbayes.plan.outcome_rule import components, plan_outcomes
 from mlbayes.plan.plan import Plan
 from mlbayes.plan.predictor_rule import plan_predictor
 from mlbayes.plan.record import Layout, Recorder
-from mlbayes.plan.regressions import Regressions
 from mlbayes.plan.series_rule import plan_series
 from mlbayes.plan.supported import unsupported_constructs
 from mlbayes.plan.symbols import Symbols, placed

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from mlbayes.plan import plan as p
 from mlbayes.plan.polynomial import Atom, Polynomial
-from mlbayes.plan.regressions import DISPERSION_PRIOR
+from mlbayes.plan.priors import DISPERSION_PRIOR
 from mlbayes.plan.symbols import Symbols
 from mlbayes.plan.unknowns import EffectGroup, TopUnknown
 

@@ -29,15 +29,12 @@ from mlbayes.plan.collapse import Collapsing, parameters_of, top_unknown
 from mlbayes.plan.evaluator import Evaluator
 from mlbayes.plan.newton import standardised
 from mlbayes.plan.nominal import plan_outcome_categories
+from mlbayes.plan.normal_forms import Regressions
 from mlbayes.plan.parameters import Companions, ParameterStep
 from mlbayes.plan.partition import Conflicts, Unit, partition
 from mlbayes.plan.polynomial import Atom, Polynomial
-from mlbayes.plan.regressions import (
-    OutcomeRegression,
-    Regressions,
-    ResidualCovariance,
-    inverse_gamma_arguments,
-)
+from mlbayes.plan.priors import inverse_gamma_arguments
+from mlbayes.plan.regressions import OutcomeRegression, ResidualCovariance
 from mlbayes.plan.responses import plan_category_response, plan_outcome_response
 from mlbayes.plan.scale_moves import scale_moves, write_scale_move
 from mlbayes.plan.selection import find_selection, plan_selection

@@ -25,7 +25,9 @@ from mlbayes.plan.choice import (
 from mlbayes.plan.modulators import other_predictors, plan_predictor_modulators, predictor_residual
 from mlbayes.plan.nominal import plan_predictor_categories
 from mlbayes.plan.polynomial import TOP, Atom, Polynomial
-from mlbayes.plan.regressions import CATEGORICAL_PRIOR, PredictorRegression, response_precisions
+from mlbayes.plan.predictor_regressions import response_precisions
+from mlbayes.plan.priors import CATEGORICAL_PRIOR
+from mlbayes.plan.regressions import PredictorRegression
 from mlbayes.plan.responses import plan_predictor_response
 from mlbayes.plan.unknowns import Coupling, Residual, TopUnknown, Unknown
 

@@ -13,8 +13,9 @@ from mlbayes.plan.builder import UnitSet
 from mlbayes.plan.categories import category_labels
 from mlbayes.plan.cross import CrossProducts
 from mlbayes.plan.evaluator import Evaluator
+from mlbayes.plan.normal_forms import Regressions
 from mlbayes.plan.polynomial import TOP, Atom, Polynomial
-from mlbayes.plan.regressions import OutcomeRegression, Regressions, ResidualCovariance
+from mlbayes.plan.regressions import OutcomeRegression, ResidualCovariance
 from mlbayes.plan.symbols import Symbols, unsupported
 
 SHARES = {At.QUANTILE: (0.84, 0.5, 0.16), At.QUARTILE: (0.75, 0.5, 0.25)}

@@ -24,11 +24,8 @@ from mlbayes.plan.evaluator import Evaluator
 from mlbayes.plan.evidence import category_evidence
 from mlbayes.plan.newton import NewtonStep, factor_columns, publish_effects
 from mlbayes.plan.polynomial import Atom, Polynomial
-from mlbayes.plan.regressions import (
-    CATEGORICAL_PRIOR,
-    OutcomeRegression,
-    PredictorRegression,
-)
+from mlbayes.plan.priors import CATEGORICAL_PRIOR
+from mlbayes.plan.regressions import OutcomeRegression, PredictorRegression
 from mlbayes.plan.symbols import unsupported
 from mlbayes.plan.unknowns import Coupling, EffectGroup, Mask, Residual, TopUnknown
 

@@ -17,7 +17,8 @@ from mlbayes.plan.choice import Choice, PlannedStep, outcome_residuals
 from mlbayes.plan.collapse import top_unknown
 from mlbayes.plan.evaluator import Evaluator
 from mlbayes.plan.polynomial import Atom, Monomial, Polynomial
-from mlbayes.plan.regressions import OutcomeRegression, inverse_gamma_arguments
+from mlbayes.plan.priors import inverse_gamma_arguments
+from mlbayes.plan.regressions import OutcomeRegression
 from mlbayes.plan.responses import response_codes, response_family
 
 if TYPE_CHECKING:

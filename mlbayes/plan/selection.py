@@ -10,7 +10,8 @@ from mlbayes.plan import plan as p
 from mlbayes.plan.choice import Choice, PlannedStep
 from mlbayes.plan.evaluator import Evaluator
 from mlbayes.plan.polynomial import Polynomial
-from mlbayes.plan.regressions import OutcomeRegression, inverse_gamma_arguments
+from mlbayes.plan.priors import inverse_gamma_arguments
+from mlbayes.plan.regressions import OutcomeRegression
 from mlbayes.plan.responses import free_coefficients
 from mlbayes.plan.unknowns import TopUnknown
 

@@ -20,7 +20,8 @@ from mlbayes.plan.modulators import Modulator, deviation, publish_root
 from mlbayes.plan.newton import NewtonStep, factor_columns, publish_effects, standardised
 from mlbayes.plan.outcome_rule import effect_groups, publish_terms, set_fixed_factor
 from mlbayes.plan.polynomial import Atom, Polynomial
-from mlbayes.plan.regressions import OutcomeRegression, ResidualCovariance, inverse_gamma_arguments
+from mlbayes.plan.priors import inverse_gamma_arguments
+from mlbayes.plan.regressions import OutcomeRegression, ResidualCovariance
 from mlbayes.plan.responses import free_coefficients
 from mlbayes.plan.symbols import unsupported
 from mlbayes.plan.unknowns import Coupling, EffectGroup, Residual, TopUnknown

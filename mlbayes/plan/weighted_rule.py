@@ -16,7 +16,8 @@ from mlbayes.plan.affine import AffineBlock
 from mlbayes.plan.choice import Choice, PlannedStep, add_variance
 from mlbayes.plan.collapse import parameters_of, top_unknown
 from mlbayes.plan.polynomial import Atom, Polynomial
-from mlbayes.plan.regressions import OutcomeRegression, inverse_gamma_arguments
+from mlbayes.plan.priors import inverse_gamma_arguments
+from mlbayes.plan.regressions import OutcomeRegression
 from mlbayes.plan.unknowns import EffectGroup, Residual, Unknown
 from mlbayes.plan.weights import cluster_weights, within_weights
 

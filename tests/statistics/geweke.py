@@ -20,9 +20,9 @@ from mlbayes.engine.work import make_work
 from mlbayes.model.model import Model
 from mlbayes.plan import plan as p
 from mlbayes.plan.choose import PlannedModel, make_plan
+from mlbayes.plan.normal_forms import Regressions
 from mlbayes.plan.polynomial import TOP, Atom
 from mlbayes.plan.products import RowProducts
-from mlbayes.plan.regressions import Regressions
 
 PRIOR_SD = 1.0  # of coefficients and grand means whose own prior is flat
 
