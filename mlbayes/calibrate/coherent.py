@@ -6,17 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from mlbayes.calibrate.world import predictor_model
-from mlbayes.model.model import (
-    Centring,
-    Distribution,
-    Equation,
-    Kind,
-    Model,
-    ParameterReference,
-    Reference,
-    leaves,
-    references,
-)
+from mlbayes.model.expressions import Centring, ParameterReference, Reference, leaves, references
+from mlbayes.model.model import Distribution, Equation, Kind, Model
 from mlbayes.problems import Problem, ProblemError, ProblemKind
 
 RANGE_LIMITED = "a normal density that reaches beyond them"

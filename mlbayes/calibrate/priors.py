@@ -11,37 +11,33 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mlbayes.calibrate.world import (
-    Vector,
-    World,
-    chain_predictors,
-    clusters,
-    has_parts,
+from mlbayes.calibrate.world import Vector, World, chain_predictors, clusters, has_parts
+from mlbayes.model.expressions import (
+    Constant,
+    Expression,
+    Form,
+    ParameterReference,
+    Reference,
+    factors,
+    references,
 )
 from mlbayes.model.heterogeneity import varies_between_clusters
 from mlbayes.model.model import (
-    Constant,
     CovarianceBlock,
     Distribution,
     Equation,
     EquationTerm,
-    Expression,
     Family,
-    Form,
     FurtherPriors,
     Kind,
     Model,
     Parameter,
-    ParameterReference,
     PredictorModel,
     PredictorPriors,
     Prior,
     RandomEffects,
-    Reference,
     Role,
     Variable,
-    factors,
-    references,
 )
 
 FREEDOM = 4.0  # shape of inverse gamma priors, degrees of freedom beyond the size of inverse Wishart ones

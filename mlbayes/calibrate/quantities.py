@@ -22,15 +22,8 @@ from mlbayes.calibrate.world import (
     random_groups,
     response_names,
 )
-from mlbayes.model.model import (
-    Distribution,
-    Equation,
-    Kind,
-    ParameterKind,
-    Reference,
-    Role,
-    Variable,
-)
+from mlbayes.model.expressions import Reference
+from mlbayes.model.model import Distribution, Equation, Kind, ParameterKind, Role, Variable
 
 DATA = "log likelihood"
 LATENT = "log density of effects"

@@ -30,25 +30,18 @@ from mlbayes.calibrate.world import (
     response_names,
 )
 from mlbayes.data.functions import inverse_yeo_johnson
-from mlbayes.model.heterogeneity import varies_between_clusters
-from mlbayes.model.model import (
+from mlbayes.model.expressions import (
     Constant,
-    Distribution,
-    Equation,
     Expression,
-    Family,
     Form,
-    Kind,
-    Model,
     Operation,
     ParameterReference,
-    Prior,
-    RandomEffects,
     Reference,
-    Role,
     leaves,
     references,
 )
+from mlbayes.model.heterogeneity import varies_between_clusters
+from mlbayes.model.model import Distribution, Equation, Family, Kind, Model, Prior, RandomEffects, Role
 
 CATEGORICAL = 5.0  # prior variance of coefficients of latent responses of predictors
 PREDICTOR_VARIANCE = (1.0, 0.5)  # inverse gamma

@@ -11,20 +11,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlbayes.data.functions import FUNCTIONS, OPERATORS
-from mlbayes.model.model import (
+from mlbayes.model.expressions import (
     Centring,
     Constant,
-    Distribution,
-    Equation,
     Expression,
     Form,
-    Kind,
-    Model,
     Operation,
     ParameterReference,
+    Reference,
+)
+from mlbayes.model.model import (
+    Distribution,
+    Equation,
+    Kind,
+    Model,
     PredictorModel,
     RandomEffects,
-    Reference,
     Role,
     Variable,
 )

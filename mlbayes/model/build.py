@@ -14,9 +14,10 @@ from mlbayes.language.nodes import Name, Script
 from mlbayes.model.checks import check_model
 from mlbayes.model.covariances import build_covariances
 from mlbayes.model.equations import build_equations
+from mlbayes.model.expressions import Expression
 from mlbayes.model.fcs import assign_imputation_roles
 from mlbayes.model.implied import complete
-from mlbayes.model.model import Equation, Expression, Hierarchy, Indices, Model, NamedEffect, Variable
+from mlbayes.model.model import Equation, Model, NamedEffect, Variable
 from mlbayes.model.names import INTERCEPT, Names, check_definitions, collect_names
 from mlbayes.model.notes import Notes
 from mlbayes.model.parameters import ParameterTable, PriorFamily
@@ -26,6 +27,7 @@ from mlbayes.model.resolve import Resolver
 from mlbayes.model.settings import read_settings
 from mlbayes.model.simple import build_conditional_effects
 from mlbayes.model.statements import Drafts
+from mlbayes.model.units import Hierarchy, Indices
 from mlbayes.model.variables import read_variables
 from mlbayes.problems import Problem, nearest
 

@@ -10,22 +10,14 @@ from collections.abc import Iterator
 import numpy as np
 
 from mlbayes.language.nodes import Script
+from mlbayes.model.expressions import Centring, Form, Reference, references
 from mlbayes.model.flat_priors import check_flat_priors
 from mlbayes.model.identification import check_identification
-from mlbayes.model.model import (
-    Centring,
-    Family,
-    Form,
-    Kind,
-    Model,
-    Reference,
-    Role,
-    Vector,
-    references,
-)
+from mlbayes.model.model import Family, Kind, Model, Role
 from mlbayes.model.notes import Notes
 from mlbayes.model.places import place_of
 from mlbayes.model.separation import check_separation
+from mlbayes.model.units import Vector
 from mlbayes.source import Span
 
 LARGEST = 1e30  # of a value, and its inverse of the spread of values: powers and products must be finite

@@ -5,15 +5,9 @@ Fixed and constrained parameters do not count, equal labels count once.
 
 from __future__ import annotations
 
+from mlbayes.model.expressions import ParameterReference
 from mlbayes.model.heterogeneity import varies_between_clusters
-from mlbayes.model.model import (
-    Distribution,
-    Equation,
-    Kind,
-    Model,
-    ParameterReference,
-    PredictorModel,
-)
+from mlbayes.model.model import Distribution, Equation, Kind, Model, PredictorModel
 
 
 def count_parameters(model: Model) -> dict[str, int]:

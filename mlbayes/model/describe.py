@@ -5,18 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from mlbayes.model.counts import count_parameters
-from mlbayes.model.model import (
-    Centring,
-    CovarianceBlock,
-    Family,
-    Form,
-    Kind,
-    Model,
-    Parameter,
-    Role,
-    Variable,
-    references,
-)
+from mlbayes.model.expressions import Centring, Form, references
+from mlbayes.model.model import CovarianceBlock, Family, Kind, Model, Parameter, Role, Variable
 from mlbayes.results.document import Block, ModelInformation
 
 KINDS = (Kind.CONTINUOUS, Kind.ORDINAL, Kind.NOMINAL, Kind.COUNT)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from mlbayes.language.nodes import Name, Number, RandomTerm, Tag
-from mlbayes.model.model import Distribution, Expression, Variable
+from mlbayes.model.expressions import Expression
+from mlbayes.model.model import Distribution, Variable
 from mlbayes.model.notes import Notes
 from mlbayes.model.resolve import Resolved
 from mlbayes.source import Span

@@ -6,23 +6,9 @@ from collections.abc import Sequence
 
 from mlbayes.language.nodes import Name, Tag
 from mlbayes.model.drafts import Draft, DraftTerm
-from mlbayes.model.model import (
-    Constant,
-    Distribution,
-    Equation,
-    EquationTerm,
-    Form,
-    ParameterKind,
-    Prior,
-    RandomEffects,
-    references,
-)
-from mlbayes.model.parameters import (
-    CATEGORICAL_PRIOR,
-    LAMBDA_PRIOR,
-    LATENT_VARIANCE_PRIOR,
-    ParameterTable,
-)
+from mlbayes.model.expressions import Constant, Form, references
+from mlbayes.model.model import Distribution, Equation, EquationTerm, ParameterKind, Prior, RandomEffects
+from mlbayes.model.parameters import CATEGORICAL_PRIOR, LAMBDA_PRIOR, LATENT_VARIANCE_PRIOR, ParameterTable
 from mlbayes.model.random_effects import Wanted, build_random, wanted_effects
 from mlbayes.model.resolve import Resolved, Resolver
 from mlbayes.model.statements import ZERO, Drafts

@@ -10,17 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from mlbayes.language.nodes import Script
-from mlbayes.model.model import (
-    Equation,
-    Expression,
-    Family,
-    Kind,
-    Model,
-    Operation,
-    Prior,
-    Role,
-    level_of,
-)
+from mlbayes.model.expressions import Expression, Operation, level_of
+from mlbayes.model.model import Equation, Family, Kind, Model, Prior, Role
 from mlbayes.model.notes import Notes
 from mlbayes.model.places import place_of
 from mlbayes.source import Span

@@ -14,7 +14,7 @@ import numpy as np
 
 from mlbayes.data.table import Table
 from mlbayes.language.nodes import Name
-from mlbayes.model.model import Hierarchy, Indices, Vector
+from mlbayes.model.units import Hierarchy, Indices, Vector
 from mlbayes.problems import Problem, ProblemKind, nearest
 
 SHOWN = 5  # lines that a message names

@@ -14,21 +14,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from mlbayes.language.nodes import NOWHERE, Loading, Name, Script
-from mlbayes.model.model import (
-    Constant,
-    Distribution,
-    Equation,
-    EquationTerm,
-    Expression,
-    Family,
-    Form,
-    Model,
-    Parameter,
-    Reference,
-    Role,
-    factors,
-    references,
-)
+from mlbayes.model.expressions import Constant, Expression, Form, Reference, factors, references
+from mlbayes.model.model import Distribution, Equation, EquationTerm, Family, Model, Parameter, Role
 from mlbayes.model.moments import (
     Diagram,
     Moments,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from mlbayes.language import nodes
 from mlbayes.language.nodes import Name
 from mlbayes.model.drafts import DraftTerm
-from mlbayes.model.model import Constant, Role, references
+from mlbayes.model.expressions import Constant, references
+from mlbayes.model.model import Role
 from mlbayes.model.names import INTERCEPT
 from mlbayes.model.resolve import Resolved
 from mlbayes.model.statements import Drafts

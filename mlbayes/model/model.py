@@ -2,167 +2,23 @@
 
 Nothing here knows how a script is written or how a model is sampled.  All objects are frozen;
 `mlbayes.model.build` makes them and `mlbayes.plan` reads them.
-
-Units and order.  Rows are sorted by level-3 and level-2 cluster, so that the rows of a cluster stand
-together, and by TIMEID within their cluster; `Hierarchy.order` leads back to the order of the data file.
-Level 1 is the row, level 2 the cluster of rows, level 3 the cluster of clusters.  A model without clusters
-has level 1 only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mlbayes.model.expressions import Centring as Centring  # a field of Variable: exported with it
+from mlbayes.model.expressions import Expression, Reference
+from mlbayes.model.units import Hierarchy, Indices, Vector
 from mlbayes.source import Source, Span
 
-Vector = NDArray[np.float64]
-Indices = NDArray[np.int64]
 
-
-# ------------------------------------------------------------------ expressions
-class Form(Enum):
-    """In which form a variable enters an expression."""
-
-    VALUE = "value"  # the value, or the numeric code of an ordinal variable
-    DUMMY = "dummy"  # 1 where a nominal variable has the code `argument`, else 0
-    RESPONSE = "latent response"  # the latent response of an ordinal variable
-    MEAN = "latent cluster mean"  # at level `level`
-    LAG = "lag"  # the value `argument` occasions earlier
-    MISSING = "missing"  # 1 where the variable is missing
-    EFFECT = "random effect"  # a named random effect (RANDOMEFFECT)
-
-
-class Centring(Enum):
-    """What is subtracted from a predictor."""
-
-    NONE = "none"
-    GRAND = "grand mean"
-    GROUP = "group mean"
-
-
-@dataclass(frozen=True)
-class Constant:
-    """A number."""
-
-    value: float
-
-
-@dataclass(frozen=True)
-class Reference:
-    """A variable in an expression.  `level` is the level at which the value varies (a mean: of the cluster)."""
-
-    variable: str
-    level: int
-    form: Form = Form.VALUE
-    argument: int = 0
-    centring: Centring = Centring.NONE
-
-
-@dataclass(frozen=True)
-class ParameterReference:
-    """A parameter, by name (labels in definitions, generated quantities, constraints)."""
-
-    name: str
-
-
-@dataclass(frozen=True)
-class Operation:
-    """An operator or function: `+ - * / ^ neg == != < <= > >= and or`, `ln`, `exp`, `ifelse`, ..."""
-
-    operator: str
-    arguments: tuple[Expression, ...]
-
-
-Expression = Constant | Reference | ParameterReference | Operation
-
-
-def leaves(expression: Expression) -> Iterator[Expression]:
-    """Every constant and reference of an expression, from left to right."""
-    if isinstance(expression, Operation):
-        for argument in expression.arguments:
-            yield from leaves(argument)
-    else:
-        yield expression
-
-
-def references(expression: Expression) -> Iterator[Reference]:
-    """Every reference to a variable, from left to right."""
-    return (leaf for leaf in leaves(expression) if isinstance(leaf, Reference))
-
-
-def level_of(expression: Expression, otherwise: int = 99) -> int:
-    """The level at which an expression varies; `otherwise` for one without variables."""
-    return min((reference.level for reference in references(expression)), default=otherwise)
-
-
-def factors(expression: Expression) -> list[Expression]:
-    """The factors of a product, a whole power being repeated; any other expression is its own only factor."""
-    if isinstance(expression, Operation) and expression.operator == "*":
-        return [factor for argument in expression.arguments for factor in factors(argument)]
-    if isinstance(expression, Operation) and expression.operator == "^":
-        base, exponent = expression.arguments
-        if isinstance(exponent, Constant) and exponent.value in (1.0, 2.0, 3.0, 4.0):
-            return factors(base) * int(exponent.value)
-    return [expression]
-
-
-# ------------------------------------------------------------------ units and variables
-@dataclass(frozen=True)
-class Hierarchy:
-    """Rows and clusters.
-
-    `identifiers`: names of the cluster variables, level 2 first.  `units[k]`: number of units at level k + 1.
-    `order`: shape (rows,), position in the table of each sorted row.  `parents[k]`: for each unit of
-    level k + 1 its unit at level k + 2, non-decreasing.  `labels[k]`: printable id of each cluster of level k + 2.
-    """
-
-    identifiers: tuple[str, ...]
-    units: tuple[int, ...]
-    order: Indices
-    parents: tuple[Indices, ...]
-    labels: tuple[tuple[str, ...], ...] = ()
-
-    @property
-    def levels(self) -> int:
-        """Number of levels, 1 to 3."""
-        return len(self.units)
-
-    def ancestors(self, level: int, upper: int) -> Indices:
-        """For each unit of `level` its unit at level `upper` (>= level); found once, not to be changed."""
-        known: dict[tuple[int, int], Indices] = self.__dict__.setdefault("_ancestors", {})
-        if (level, upper) not in known:
-            indices: Indices = np.arange(self.units[level - 1], dtype=np.int64)
-            for parent in self.parents[level - 1 : upper - 1]:
-                indices = parent[indices]
-            indices.flags.writeable = False
-            known[level, upper] = indices
-        return known[level, upper]
-
-    def sums(self, values: Vector, level: int, upper: int) -> Vector:
-        """Sums of values over the units of `level` (the last axis) within each unit of level `upper`."""
-        if level == upper:
-            return values
-        known: dict[tuple[int, int], Indices] = self.__dict__.setdefault("_starts", {})
-        if (level, upper) not in known:
-            known[level, upper] = np.flatnonzero(np.diff(self.ancestors(level, upper), prepend=-1))
-        return np.asarray(np.add.reduceat(values, known[level, upper], axis=-1))
-
-    def earlier(self, lag: int) -> Indices:
-        """For each row the one `lag` rows before it in its cluster of level 2, -1 where there is none; shape (rows,).
-
-        With lags in the model these are occasions: rows are in order of time, and none is left out.
-        """
-        rows = np.arange(self.units[0], dtype=np.int64)
-        cluster = self.ancestors(1, min(2, self.levels)) if self.levels > 1 else np.zeros_like(rows)
-        before = rows - lag
-        return np.where((before >= 0) & (cluster[np.maximum(before, 0)] == cluster), before, -1)
-
-
+# ------------------------------------------------------------------ variables
 class Kind(Enum):
     """Type of a variable."""
 

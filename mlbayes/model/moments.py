@@ -15,25 +15,19 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from mlbayes.model.model import (
+from mlbayes.model.expressions import (
     Constant,
-    Distribution,
-    Equation,
-    EquationTerm,
     Expression,
-    Family,
     Form,
-    Model,
     Operation,
-    Parameter,
     ParameterReference,
     Reference,
-    Role,
     factors,
     leaves,
     level_of,
     references,
 )
+from mlbayes.model.model import Distribution, Equation, EquationTerm, Family, Model, Parameter, Role
 
 Array = NDArray[np.float64]
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from mlbayes.data.table import Table
 from mlbayes.language import nodes
 from mlbayes.language.nodes import Definition, Latent, Name, RandomEffect, Script
-from mlbayes.model.model import Form
+from mlbayes.model.expressions import Form
 from mlbayes.model.notes import Notes
 
 SUFFIXES = {

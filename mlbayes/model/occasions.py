@@ -23,8 +23,8 @@ from mlbayes.data.occasions import (
 )
 from mlbayes.data.table import Column, Table
 from mlbayes.language.nodes import Dropout, Name, Script
-from mlbayes.model.model import Indices
 from mlbayes.model.names import Names, collect_names, used_columns, uses_lag
+from mlbayes.model.units import Indices
 from mlbayes.problems import Problem, ProblemError, nearest
 
 

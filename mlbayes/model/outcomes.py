@@ -5,16 +5,8 @@ from __future__ import annotations
 from mlbayes.language import nodes
 from mlbayes.language.nodes import Name
 from mlbayes.model.drafts import Draft
-from mlbayes.model.model import (
-    Distribution,
-    Expression,
-    Form,
-    Kind,
-    Reference,
-    Role,
-    Variable,
-    references,
-)
+from mlbayes.model.expressions import Expression, Form, Reference, references
+from mlbayes.model.model import Distribution, Kind, Role, Variable
 from mlbayes.model.resolve import Resolved, Resolver, uncentred
 from mlbayes.source import Span
 

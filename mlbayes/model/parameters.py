@@ -11,13 +11,8 @@ from dataclasses import dataclass, field, replace
 
 from mlbayes.language import nodes
 from mlbayes.language.nodes import Name, Number, Tag
-from mlbayes.model.model import (
-    Expression,
-    Family,
-    Parameter,
-    ParameterKind,
-    Prior,
-)
+from mlbayes.model.expressions import Expression
+from mlbayes.model.model import Family, Parameter, ParameterKind, Prior
 from mlbayes.model.notes import Notes
 from mlbayes.problems import nearest
 from mlbayes.source import Span

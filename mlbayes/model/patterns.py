@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from mlbayes.model.model import Form, Kind, Model, Reference, Role, references
+from mlbayes.model.expressions import Form, Reference, references
+from mlbayes.model.model import Kind, Model, Role
 from mlbayes.results.document import DataInformation, MissingRow
 
 SHOWN = 10

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from mlbayes.model.model import Equation, references
+from mlbayes.model.expressions import references
+from mlbayes.model.model import Equation
 from mlbayes.source import Span
 
 

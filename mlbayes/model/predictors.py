@@ -6,18 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from mlbayes.language.nodes import Name, Script
-from mlbayes.model.model import (
-    Centring,
-    Equation,
-    Form,
-    Kind,
-    PredictorModel,
-    PredictorPart,
-    Reference,
-    Role,
-    Variable,
-    references,
-)
+from mlbayes.model.expressions import Centring, Form, Reference, references
+from mlbayes.model.model import Equation, Kind, PredictorModel, PredictorPart, Role, Variable
 from mlbayes.model.names import Names, uses_lag
 from mlbayes.model.notes import Notes
 from mlbayes.model.places import place_of

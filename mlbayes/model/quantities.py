@@ -7,18 +7,8 @@ from collections.abc import Collection, Iterable, Sequence
 from mlbayes.language import nodes
 from mlbayes.language.nodes import Definition, Name, Number, Script
 from mlbayes.model.equations import printed_equation
-from mlbayes.model.model import (
-    Equation,
-    Expression,
-    Generated,
-    Operation,
-    ParameterKind,
-    ParameterReference,
-    Prior,
-    WaldTest,
-    leaves,
-    references,
-)
+from mlbayes.model.expressions import Expression, Operation, ParameterReference, leaves, references
+from mlbayes.model.model import Equation, Generated, ParameterKind, Prior, WaldTest
 from mlbayes.model.names import PARAMETER_SUFFIXES
 from mlbayes.model.notes import Notes
 from mlbayes.model.parameters import ParameterTable

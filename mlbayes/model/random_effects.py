@@ -6,11 +6,8 @@ from dataclasses import dataclass, field
 
 from mlbayes.language.nodes import Name, Number, RandomTerm, Tag
 from mlbayes.model.drafts import Draft
-from mlbayes.model.model import (
-    ParameterKind,
-    RandomEffects,
-    level_of,
-)
+from mlbayes.model.expressions import level_of
+from mlbayes.model.model import ParameterKind, RandomEffects
 from mlbayes.model.names import INTERCEPT
 from mlbayes.model.parameters import ParameterTable
 from mlbayes.model.resolve import Resolved, Resolver

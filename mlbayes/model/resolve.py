@@ -13,21 +13,19 @@ import numpy as np
 from mlbayes.language import nodes
 from mlbayes.language.commands import FUNCTION_TABLE
 from mlbayes.language.nodes import Name
-from mlbayes.model.model import (
+from mlbayes.model.expressions import (
     Centring,
     Constant,
     Expression,
     Form,
-    Hierarchy,
-    Kind,
     Operation,
     ParameterReference,
     Reference,
-    Role,
-    Variable,
 )
+from mlbayes.model.model import Kind, Role, Variable
 from mlbayes.model.names import INTERCEPT, PARAMETER_SUFFIXES, Names, Split
 from mlbayes.model.notes import Notes
+from mlbayes.model.units import Hierarchy
 from mlbayes.problems import nearest
 from mlbayes.source import Span
 

@@ -16,21 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlbayes.language.nodes import Script
-from mlbayes.model.model import (
-    Centring,
-    Constant,
-    Distribution,
-    Equation,
-    EquationTerm,
-    Family,
-    Form,
-    Indices,
-    Model,
-    Reference,
-    Role,
-    Vector,
-)
+from mlbayes.model.expressions import Centring, Constant, Form, Reference
+from mlbayes.model.model import Distribution, Equation, EquationTerm, Family, Model, Role
 from mlbayes.model.notes import Notes
+from mlbayes.model.units import Indices, Vector
 from mlbayes.problems import ProblemKind
 
 ORDERED = (Distribution.PROBIT, Distribution.LOGIT)

@@ -6,24 +6,26 @@ from collections import Counter
 from collections.abc import Sequence
 
 from mlbayes.language.nodes import Moderator, Name, Number, Script, Simple, names_in
-from mlbayes.model.model import (
-    At,
+from mlbayes.model.expressions import (
     Centring,
-    ConditionalEffect,
-    ConditionalQuantity,
     Constant,
-    Equation,
-    EquationTerm,
     Expression,
     Form,
-    Kind,
-    ModeratorSpec,
     ParameterReference,
     Reference,
-    Variable,
     factors,
     leaves,
     references,
+)
+from mlbayes.model.model import (
+    At,
+    ConditionalEffect,
+    ConditionalQuantity,
+    Equation,
+    EquationTerm,
+    Kind,
+    ModeratorSpec,
+    Variable,
 )
 from mlbayes.model.quantities import check_variances
 from mlbayes.model.resolve import Resolved, Resolver

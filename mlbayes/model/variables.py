@@ -10,10 +10,12 @@ import numpy as np
 from mlbayes.data.read import require_numeric
 from mlbayes.data.table import Table
 from mlbayes.language.nodes import Centre, Name, Script
+from mlbayes.model.expressions import Centring
 from mlbayes.model.hierarchy import build_hierarchy, level_of_values, values_at_level
-from mlbayes.model.model import Centring, Hierarchy, Indices, Kind, Role, Variable, Vector
+from mlbayes.model.model import Kind, Role, Variable
 from mlbayes.model.names import Names, split_name, used_columns, uses_lag
 from mlbayes.model.notes import Notes
+from mlbayes.model.units import Hierarchy, Indices, Vector
 from mlbayes.problems import nearest
 
 MOST_CODES = 100

@@ -11,18 +11,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from mlbayes.model.model import (
-    Centring,
-    Equation,
-    Expression,
-    Family,
-    Kind,
-    Model,
-    ParameterReference,
-    Prior,
-    leaves,
-    references,
-)
+from mlbayes.model.expressions import Centring, Expression, ParameterReference, leaves, references
+from mlbayes.model.model import Equation, Family, Kind, Model, Prior
 from mlbayes.plan.polynomial import TOP, Atom, Monomial, Polynomial
 from mlbayes.plan.symbols import Symbols, unsupported
 

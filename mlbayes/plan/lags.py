@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mlbayes.model.model import Form, Model, Variable, references
+from mlbayes.model.expressions import Form, references
+from mlbayes.model.model import Model, Variable
 
 Vector = NDArray[np.float64]
 Indices = NDArray[np.int64]

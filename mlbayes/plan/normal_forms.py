@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from mlbayes.model.expressions import references
 from mlbayes.model.heterogeneity import has_log_variance, is_heterogeneous, varies_between_clusters
-from mlbayes.model.model import Distribution, Equation, Model, Role, references
+from mlbayes.model.model import Distribution, Equation, Model, Role
 from mlbayes.plan.categories import starting_cuts
 from mlbayes.plan.centring import recentring
 from mlbayes.plan.equations import PlannedEquation

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from mlbayes.model.model import Kind, Model, PredictorModel, Reference, Role, Variable
+from mlbayes.model.expressions import Reference
+from mlbayes.model.model import Kind, Model, PredictorModel, Role, Variable
 from mlbayes.plan.categories import category_labels, starting_cuts
 from mlbayes.plan.polynomial import TOP, Atom, Polynomial
 from mlbayes.plan.priors import PREDICTOR_VARIANCE

@@ -7,7 +7,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from mlbayes.model.model import At, Centring, Model, ModeratorSpec, Reference, Role
+from mlbayes.model.expressions import Centring, Reference
+from mlbayes.model.model import At, Model, ModeratorSpec, Role
 from mlbayes.plan import plan as p
 from mlbayes.plan.builder import UnitSet
 from mlbayes.plan.categories import category_labels

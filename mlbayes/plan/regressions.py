@@ -8,16 +8,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from mlbayes.model.model import (
-    Distribution,
-    Equation,
-    Kind,
-    Model,
-    PredictorModel,
-    PredictorPart,
-    Reference,
-    Role,
-)
+from mlbayes.model.expressions import Reference
+from mlbayes.model.model import Distribution, Equation, Kind, Model, PredictorModel, PredictorPart, Role
 from mlbayes.plan.centring import Recentring
 from mlbayes.plan.equations import PlannedEquation
 from mlbayes.plan.polynomial import Atom, Polynomial

@@ -4,18 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from mlbayes.model.expressions import Centring, Form, Reference, references
 from mlbayes.model.heterogeneity import is_heterogeneous, varies_between_clusters
-from mlbayes.model.model import (
-    Centring,
-    Distribution,
-    Equation,
-    Form,
-    Kind,
-    Model,
-    Reference,
-    Role,
-    references,
-)
+from mlbayes.model.model import Distribution, Equation, Kind, Model, Role
 from mlbayes.plan.lags import lagged_names
 from mlbayes.problems import Problem, ProblemKind
 from mlbayes.source import Span

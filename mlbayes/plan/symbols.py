@@ -11,22 +11,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlbayes.data.functions import FUNCTIONS, OPERATORS
-from mlbayes.model.model import (
+from mlbayes.model.expressions import (
     Centring,
     Constant,
     Expression,
     Form,
-    Kind,
-    Model,
     Operation,
-    ParameterKind,
     ParameterReference,
     Reference,
-    Role,
     leaves,
     level_of,
     references,
 )
+from mlbayes.model.model import Kind, Model, ParameterKind, Role
 from mlbayes.plan.builder import PlanBuilder
 from mlbayes.plan.categories import category_places
 from mlbayes.plan.equations import planned_equations

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlbayes.data.functions import FUNCTIONS, OPERATORS, inverse_yeo_johnson, yeo_johnson
-from mlbayes.model.model import Constant, Distribution, Equation, Expression, Operation, Reference, references
+from mlbayes.model.expressions import Constant, Expression, Operation, Reference, references
+from mlbayes.model.model import Distribution, Equation
 from mlbayes.plan import plan as p
 from mlbayes.plan.builder import PlanBuilder
 from mlbayes.plan.polynomial import TOP, Atom

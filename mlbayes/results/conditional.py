@@ -9,16 +9,8 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from mlbayes.model.model import (
-    At,
-    Centring,
-    ConditionalEffect,
-    ConditionalQuantity,
-    Form,
-    Model,
-    ModeratorSpec,
-    Variable,
-)
+from mlbayes.model.expressions import Centring, Form
+from mlbayes.model.model import At, ConditionalEffect, ConditionalQuantity, Model, ModeratorSpec, Variable
 from mlbayes.results.draws import Draws, ModeratorDraws
 from mlbayes.results.expressions import evaluate
 from mlbayes.results.parameters import Parameters

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from mlbayes.model.model import Constant, Expression, Operation, ParameterReference, Reference
+from mlbayes.model.expressions import Constant, Expression, Operation, ParameterReference, Reference
 
 Array = NDArray[np.float64]
 Lookup = Callable[[str], Array]

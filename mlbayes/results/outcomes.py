@@ -12,8 +12,9 @@ from collections.abc import Iterable, Iterator, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from mlbayes.model.expressions import Centring, Form, Reference, references
 from mlbayes.model.heterogeneity import is_heterogeneous
-from mlbayes.model.model import Centring, Distribution, Equation, Form, Model, Reference, Role, references
+from mlbayes.model.model import Distribution, Equation, Model, Role
 from mlbayes.results.draws import EquationDraws
 from mlbayes.results.priors import prior_text
 from mlbayes.results.rows import RowDraws, TableDraws, constant

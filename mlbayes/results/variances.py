@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mlbayes.model.model import Constant, Distribution, Equation, EquationTerm, Model, Reference, Role
+from mlbayes.model.expressions import Constant, Reference
+from mlbayes.model.model import Distribution, Equation, EquationTerm, Model, Role
 from mlbayes.results.draws import EquationDraws
 
 Array = NDArray[np.float64]

@@ -15,7 +15,7 @@ from mlbayes.engine.steps.cluster_variances import log_population
 from mlbayes.engine.steps.modulators import modulated_terms
 from mlbayes.engine.steps.newton import newton_value, read_parameters, write_parameters
 from mlbayes.engine.steps.parameters import log_density
-from mlbayes.model.model import references
+from mlbayes.model.expressions import references
 from mlbayes.plan import plan as p
 from mlbayes.plan.polynomial import Atom
 

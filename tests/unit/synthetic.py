@@ -4,34 +4,29 @@ from pathlib import Path
 
 import numpy as np
 
+from mlbayes.model.expressions import Centring, Constant, Form, Operation, ParameterReference, Reference
 from mlbayes.model.model import (
     At,
-    Centring,
     ConditionalEffect,
-    Constant,
     CovarianceBlock,
     Distribution,
     Equation,
     EquationTerm,
-    Form,
     Generated,
-    Hierarchy,
     Kind,
     Model,
     ModeratorSpec,
-    Operation,
     Parameter,
-    ParameterReference,
     PredictorModel,
     PredictorPart,
     Prior,
     RandomEffects,
-    Reference,
     Role,
     Settings,
     Variable,
     WaldTest,
 )
+from mlbayes.model.units import Hierarchy
 from mlbayes.results.document import Block, DataInformation, MissingRow, ModelInformation
 from mlbayes.results.draws import (
     AcceptanceDraws,

@@ -5,16 +5,8 @@ from __future__ import annotations
 import pytest
 from modelling import built, equation, labels, printed
 
-from mlbayes.model.model import (
-    Centring,
-    Constant,
-    Distribution,
-    Family,
-    Form,
-    Operation,
-    ParameterReference,
-    Reference,
-)
+from mlbayes.model.expressions import Centring, Constant, Form, Operation, ParameterReference, Reference
+from mlbayes.model.model import Distribution, Family
 
 
 @pytest.mark.parametrize(

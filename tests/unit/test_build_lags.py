@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from modelling import attempt, built, equation, messages
 
-from mlbayes.model.model import Constant, Form, Operation, Reference, level_of
+from mlbayes.model.expressions import Constant, Form, Operation, Reference, level_of
 
 TIME = "CLUSTERID: pupil; TIMEID: t;"
 TREND = """

@@ -8,7 +8,8 @@ from modelling import built, messages
 
 from mlbayes.model.counts import count_parameters
 from mlbayes.model.describe import describe
-from mlbayes.model.model import Centring, Form, Model, Reference, Role
+from mlbayes.model.expressions import Centring, Form, Reference
+from mlbayes.model.model import Model, Role
 
 
 def roles(model: Model) -> dict[str, Role]:

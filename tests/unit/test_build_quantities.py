@@ -7,16 +7,8 @@ from modelling import attempt, built, equation, messages
 
 from mlbayes.language.commands import RESERVED
 from mlbayes.model.describe import describe
-from mlbayes.model.model import (
-    At,
-    ConditionalEffect,
-    ConditionalQuantity,
-    Constant,
-    Family,
-    Operation,
-    ParameterReference,
-    Reference,
-)
+from mlbayes.model.expressions import Constant, Operation, ParameterReference, Reference
+from mlbayes.model.model import At, ConditionalEffect, ConditionalQuantity, Family
 
 
 def test_generated_quantities_in_order() -> None:

@@ -16,7 +16,7 @@ from mlbayes.data.table import Column, Table
 from mlbayes.data.words import MissingCodes, code_words
 from mlbayes.language.nodes import Name
 from mlbayes.model.hierarchy import build_hierarchy, check_constant, level_of_values, values_at_level
-from mlbayes.model.model import Hierarchy
+from mlbayes.model.units import Hierarchy
 from mlbayes.problems import ProblemKind
 
 NAN = math.nan

@@ -9,19 +9,8 @@ import synthetic
 from arviz_stats.base import array_stats
 from scipy.stats import chi2
 
-from mlbayes.model.model import (
-    At,
-    Constant,
-    Distribution,
-    Form,
-    Kind,
-    ModeratorSpec,
-    Operation,
-    ParameterReference,
-    Reference,
-    Role,
-    Variable,
-)
+from mlbayes.model.expressions import Constant, Form, Operation, ParameterReference, Reference
+from mlbayes.model.model import At, Distribution, Kind, ModeratorSpec, Role, Variable
 from mlbayes.problems import ProblemError
 from mlbayes.results.build import build_document, parameter_draws
 from mlbayes.results.conditional import is_possible, sort_key
