@@ -17,9 +17,9 @@ from scipy import stats
 from mlbayes.calibrate.fit import generator
 from mlbayes.calibrate.quantities import quantities
 from mlbayes.calibrate.read import Reader
-from mlbayes.calibrate.simulate import Unusable, observed, simulate
+from mlbayes.calibrate.simulate import observed, simulate
 from mlbayes.calibrate.units import Unit, block_drawn, units
-from mlbayes.calibrate.world import Vector, World
+from mlbayes.calibrate.world import Unusable, Vector, World
 from mlbayes.calibrate.write import DETERMINISTIC, Writer
 from mlbayes.engine.sweep import interpreter, run_step
 from mlbayes.engine.work import make_work

@@ -8,8 +8,8 @@ import numpy as np
 
 from mlbayes.calibrate.quantities import quantities
 from mlbayes.calibrate.read import Reader
-from mlbayes.calibrate.simulate import Unusable, observed, simulate
-from mlbayes.calibrate.world import Vector
+from mlbayes.calibrate.simulate import observed, simulate
+from mlbayes.calibrate.world import Unusable, Vector
 from mlbayes.engine.sweep import interpreter
 from mlbayes.engine.work import make_work
 from mlbayes.model.model import Model

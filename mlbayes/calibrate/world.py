@@ -33,6 +33,11 @@ from mlbayes.model.model import (
 
 Vector = NDArray[np.float64]
 Key = tuple[int, int | None, int]  # equation, category of a nominal outcome, level
+LARGEST = 1e7  # of a value or count that can be used, in units of 1
+
+
+class Unusable(Exception):
+    """What was drawn cannot be used as data."""
 
 
 @dataclass

@@ -14,10 +14,12 @@ from mlbayes.calibrate import report
 from mlbayes.calibrate.coherent import coherent_variant
 from mlbayes.calibrate.fit import DRAWS, Simulation, generator
 from mlbayes.calibrate.ledger import Ledger
+from mlbayes.calibrate.prior_draws import draw_correlations
 from mlbayes.calibrate.priors import with_proper_priors
 from mlbayes.calibrate.quantities import DATA, quantities
 from mlbayes.calibrate.ranks import outside_probability, smallest_tail, uniformity
-from mlbayes.calibrate.simulate import Unusable, draw_correlations, observed, simulate, simulate_once
+from mlbayes.calibrate.simulate import observed, simulate, simulate_once
+from mlbayes.calibrate.world import Unusable
 from mlbayes.model.model import Model
 from mlbayes.problems import ProblemError
 
