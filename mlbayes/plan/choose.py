@@ -15,8 +15,9 @@ from mlbayes.model.model import Model
 from mlbayes.plan.affine import AffineBlock
 from mlbayes.plan.builder import PlanBuilder
 from mlbayes.plan.choice import Choice, PlannedStep
+from mlbayes.plan.components import components
 from mlbayes.plan.normal_forms import Regressions
-from mlbayes.plan.outcome_rule import components, plan_outcomes
+from mlbayes.plan.outcome_rule import plan_outcomes
 from mlbayes.plan.plan import Plan
 from mlbayes.plan.predictor_rule import plan_predictor
 from mlbayes.plan.record import Layout, Recorder

@@ -12,16 +12,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mlbayes.model.model import Family, Parameter
 from mlbayes.plan import plan as p
 from mlbayes.plan.choice import Theta
+from mlbayes.plan.coefficients import parameters_of, top_unknown
 from mlbayes.plan.polynomial import Atom, Polynomial
 from mlbayes.plan.regressions import OutcomeRegression
-from mlbayes.plan.symbols import unsupported
-from mlbayes.plan.unknowns import TopUnknown
 
 if TYPE_CHECKING:
-    from mlbayes.plan.outcome_rule import BlockPlan
+    from mlbayes.plan.outcome_block import BlockPlan
 
 LARGEST = 8  # parameters of one step, beyond what must stay together
 LARGEST_LATENT = 6  # where products with latent variables make the densities less normal
@@ -108,7 +106,7 @@ class Collapsing:
                 free = atom not in self.block.chosen and atom not in self.block.parts.moving
                 if atom in scales and free and self._only_scales(atom):
                     scales.discard(atom)
-                    top = top_unknown(self.block.choice.model.parameters[atom.name], atom)
+                    top = top_unknown(self.block.choice.model, atom)
                     low, high = top.bounds or (-np.inf, np.inf)
                     prior = self.builder.vector([top.precision, top.mean, low, high])
                     offset = self.block.choice.symbols.offset(atom)
@@ -128,23 +126,3 @@ class Collapsing:
 def triangle(n: int) -> int:
     """Elements of a packed triangle."""
     return n * (n + 1) // 2
-
-
-def parameters_of(r: OutcomeRegression) -> list[Atom]:
-    """Free parameters of an equation in the order of its terms, which does not depend on their names."""
-    polynomials = [part for pair in zip(r.coefficients, r.terms, strict=True) for part in pair]
-    return [a for part in polynomials for monomial in part.terms for a in monomial if a.kind == "parameter"]
-
-
-def top_unknown(parameter: Parameter, atom: Atom) -> TopUnknown:
-    """A coefficient with its prior."""
-    prior = parameter.prior
-    if prior.family is Family.NORMAL:
-        return TopUnknown(atom, 1.0 / prior.arguments[1], prior.arguments[0])
-    if prior.family is Family.TRUNCATED:
-        return TopUnknown(atom, bounds=(prior.arguments[0], prior.arguments[1]))
-    if prior.family is Family.FLAT:
-        return TopUnknown(atom)
-    raise unsupported(
-        f"the prior of '{parameter.name}' does not suit a coefficient", "use normal or truncate"
-    )

@@ -12,6 +12,7 @@ from mlbayes.plan.evaluator import Evaluator
 from mlbayes.plan.polynomial import TOP, Atom, Monomial, Polynomial
 from mlbayes.plan.regressions import OutcomeRegression
 from mlbayes.plan.symbols import Symbols
+from mlbayes.plan.transformations import Transformation
 from mlbayes.plan.unknowns import Coupling, Residual, TopUnknown
 
 Companions = Sequence[tuple[int, int, int, int]]  # rows of the table of that name
@@ -30,18 +31,27 @@ class ParameterStep:
         self.tilt = self.rate = self.builder.zero
         self.companions: Companions = ()
 
-    def with_jacobian(self, r: OutcomeRegression, companions: Companions) -> None:
-        """Take the parameter as the power of an equation's transformed outcome.
+    def with_jacobians(self, regressions: Sequence[OutcomeRegression], companions: Companions = ()) -> None:
+        """Take the parameter as the power of transformed outcomes, where it is one.
+
+        `companions`: scales that move along with it.  To be called before the step is appended.
+        """
+        for r in regressions:
+            if r.transformation is not None and r.transformation.power == self.target:
+                self._with_jacobian(r, r.transformation)
+                self.companions = companions
+
+    def _with_jacobian(self, r: OutcomeRegression, transformation: Transformation) -> None:
+        """The Jacobian of an outcome's transformation.
 
         The log Jacobian gains the sum of log T'(y) per unit of the power, the log of the scale of T(y) their mean.
-        Appends instructions where values are drawn.  To be called before the step is appended.
+        Appends instructions where values are drawn.
         """
-        assert r.transformation is not None
         builder = self.builder
         count = int(r.active.sum())
         values = self.symbols.model.variables[r.equation.outcome].values
         if not self.symbols.is_dynamic(r.outcome) or np.isnan(values[r.active]).sum() == 0:
-            total = float(r.transformation.log_slope_rate(values[r.active]).sum())
+            total = float(transformation.log_slope_rate(values[r.active]).sum())
             self.tilt, self.rate = builder.scalar(total), builder.scalar(total / count)
         else:
             self.tilt, self.rate = builder.zeros(1), builder.zeros(1)
@@ -51,7 +61,6 @@ class ParameterStep:
             self._signed_logarithms(z, units.units)
             builder.instruct(p.OP_SCALE, self.rate, 1, self.tilt, builder.scalar(1.0 / count))
             builder.step_program(first)
-        self.companions = companions
 
     def _signed_logarithms(self, z: int, n: int) -> None:
         """Instructions that put the sum of sign(z) log(1 + |z|) into the tilt."""

@@ -18,7 +18,7 @@ from mlbayes.plan.builder import UnitSet
 from mlbayes.plan.categories import UNKNOWN, category_labels, category_places
 from mlbayes.plan.cells import CellStep, missing_values
 from mlbayes.plan.choice import Choice, PlannedStep, cell_equations, outcome_residuals, refuse_in_logits
-from mlbayes.plan.collapse import parameters_of, top_unknown
+from mlbayes.plan.coefficients import free_coefficients
 from mlbayes.plan.conditional import conditional
 from mlbayes.plan.evaluator import Evaluator
 from mlbayes.plan.evidence import category_evidence
@@ -190,23 +190,6 @@ def _own_residuals(choice: Choice, r: OutcomeRegression) -> tuple[list[Residual]
         i, j = sorted((matrix.members.index(r.number), matrix.members.index(k)))
         pairs.append(Coupling(0, place, matrix.precision + j * (j + 1) // 2 + i))
     return residuals, pairs
-
-
-def free_coefficients(choice: Choice, r: OutcomeRegression, predictor: Polynomial) -> list[TopUnknown]:
-    """Coefficients of this equation alone that have no bounds and enter its linear predictor linearly."""
-    elsewhere = {
-        atom
-        for other in choice.regressions.outcomes
-        if other.number != r.number
-        for atom in parameters_of(other)
-    }
-    found: list[TopUnknown] = []
-    for atom in dict.fromkeys(parameters_of(r)):
-        top = top_unknown(choice.model.parameters[atom.name], atom)
-        linear = predictor.is_affine_in([*(other.atom for other in found), atom])
-        if atom not in elsewhere and top.bounds is None and linear:
-            found.append(top)
-    return found
 
 
 def _free_groups(choice: Choice, r: OutcomeRegression, groups: Sequence[EffectGroup]) -> list[EffectGroup]:

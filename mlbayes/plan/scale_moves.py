@@ -9,20 +9,17 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from mlbayes.model.model import Distribution
 from mlbayes.plan import plan as p
 from mlbayes.plan.choice import Choice, PlannedStep, outcome_residuals
-from mlbayes.plan.collapse import top_unknown
+from mlbayes.plan.coefficients import top_unknown
+from mlbayes.plan.components import Component
 from mlbayes.plan.evaluator import Evaluator
 from mlbayes.plan.polynomial import Atom, Monomial, Polynomial
 from mlbayes.plan.priors import inverse_gamma_arguments
 from mlbayes.plan.regressions import OutcomeRegression
 from mlbayes.plan.responses import response_codes, response_family
-
-if TYPE_CHECKING:
-    from mlbayes.plan.outcome_rule import Component
 
 
 @dataclass
@@ -148,7 +145,7 @@ def _coefficients(choice: Choice, atoms: list[Atom]) -> int:
     builder = choice.builder
     entries = [len(atoms)]
     for atom in atoms:
-        top = top_unknown(choice.model.parameters[atom.name], atom)
+        top = top_unknown(choice.model, atom)
         low, high = top.bounds or (-float("inf"), float("inf"))
         entries += [choice.symbols.offset(atom), builder.vector([top.precision, top.mean, low, high])]
     return builder.indices(entries)

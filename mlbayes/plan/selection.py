@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from mlbayes.model.model import Distribution
 from mlbayes.plan import plan as p
 from mlbayes.plan.choice import Choice, PlannedStep
+from mlbayes.plan.coefficients import free_coefficients
 from mlbayes.plan.evaluator import Evaluator
 from mlbayes.plan.polynomial import Polynomial
 from mlbayes.plan.priors import inverse_gamma_arguments
 from mlbayes.plan.regressions import OutcomeRegression
-from mlbayes.plan.responses import free_coefficients
 from mlbayes.plan.unknowns import TopUnknown
 
 

@@ -14,15 +14,14 @@ from mlbayes.plan import plan as p
 from mlbayes.plan.affine import AffineBlock
 from mlbayes.plan.builder import UnitSet
 from mlbayes.plan.choice import Choice, PlannedStep
-from mlbayes.plan.collapse import parameters_of
+from mlbayes.plan.coefficients import free_coefficients, parameters_of
 from mlbayes.plan.evaluator import Evaluator
 from mlbayes.plan.modulators import Modulator, deviation, publish_root
 from mlbayes.plan.newton import NewtonStep, factor_columns, publish_effects, standardised
-from mlbayes.plan.outcome_rule import effect_groups, publish_terms, set_fixed_factor
 from mlbayes.plan.polynomial import Atom, Polynomial
 from mlbayes.plan.priors import inverse_gamma_arguments
+from mlbayes.plan.random_effects import effect_groups, set_fixed_factor, write_terms
 from mlbayes.plan.regressions import OutcomeRegression, ResidualCovariance
-from mlbayes.plan.responses import free_coefficients
 from mlbayes.plan.symbols import unsupported
 from mlbayes.plan.unknowns import Coupling, EffectGroup, Residual, TopUnknown
 
@@ -118,9 +117,7 @@ class LogVariance:
                 )
         self._newton()
         publish_root(self.choice, self.regression)
-        first = self.builder.count("program")
-        publish_terms(self.choice, self.regression)
-        self.builder.step_program(first)
+        write_terms(self.choice, [self.regression])
 
     def _refuse_others(self) -> None:
         """Latent responses, unknown dummy variables and lags have no step that takes a log variance into account."""

@@ -14,7 +14,7 @@ import numpy as np
 from mlbayes.plan import plan as p
 from mlbayes.plan.affine import AffineBlock
 from mlbayes.plan.choice import Choice, PlannedStep, add_variance
-from mlbayes.plan.collapse import parameters_of, top_unknown
+from mlbayes.plan.coefficients import parameters_of, top_unknown
 from mlbayes.plan.polynomial import Atom, Polynomial
 from mlbayes.plan.priors import inverse_gamma_arguments
 from mlbayes.plan.regressions import OutcomeRegression
@@ -31,7 +31,7 @@ def plan_weighted(choice: Choice, r: OutcomeRegression, groups: Sequence[EffectG
     weighted = [replace(group, weights=builder.vector(clusters)) for group in groups]
     residual = Residual(r.equation.title, r.expanded(), r.equation.level, r.active, r.precision, True)
     _draw_effects(choice, r, replace(residual, polynomial=_with_root(r, within)), weighted)
-    tops = [top_unknown(choice.model.parameters[a.name], a) for a in dict.fromkeys(parameters_of(r))]
+    tops = [top_unknown(choice.model, a) for a in dict.fromkeys(parameters_of(r))]
     block = AffineBlock(symbols, [], tops, [residual])
     block.prepare()
     choice.blocks.append(block)
