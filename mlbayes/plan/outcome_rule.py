@@ -15,7 +15,7 @@ from mlbayes.plan.parameters import ParameterStep
 from mlbayes.plan.polynomial import Atom
 from mlbayes.plan.random_effects import set_fixed_factor, write_terms
 from mlbayes.plan.regressions import OutcomeRegression
-from mlbayes.plan.responses import plan_category_response, plan_outcome_response
+from mlbayes.plan.response_steps import plan_category_response, plan_outcome_response
 from mlbayes.plan.scale_moves import scale_moves, write_scale_move
 from mlbayes.plan.selection import find_selection, plan_selection
 from mlbayes.plan.weighted_rule import plan_weighted

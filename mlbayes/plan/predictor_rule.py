@@ -28,7 +28,7 @@ from mlbayes.plan.polynomial import TOP, Atom, Polynomial
 from mlbayes.plan.predictor_regressions import response_precisions
 from mlbayes.plan.priors import CATEGORICAL_PRIOR
 from mlbayes.plan.regressions import PredictorRegression
-from mlbayes.plan.responses import plan_predictor_response
+from mlbayes.plan.response_steps import plan_predictor_response
 from mlbayes.plan.unknowns import Coupling, Residual, TopUnknown, Unknown
 
 RELIABLE = 0.85  # reliability of cluster means below which variances of predictors get a collapsed step

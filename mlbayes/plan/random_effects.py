@@ -74,3 +74,19 @@ def effect_groups(choice: Choice, r: OutcomeRegression) -> list[EffectGroup]:
             df, scale = -len(atoms) - 1.0, 0.0
         result.append(EffectGroup(atoms, group.level, df, scale, factor, separate))
     return result
+
+
+def free_groups(choice: Choice, r: OutcomeRegression, groups: Sequence[EffectGroup]) -> list[EffectGroup]:
+    """Random effects with a free covariance matrix that no other equation uses."""
+    elsewhere = {
+        atom
+        for other in choice.regressions.outcomes
+        if other.number != r.number
+        for atom in other.expanded().atoms()
+    }
+    free = []
+    for group, effects in zip(r.equation.random, groups, strict=True):
+        fixed = group.variance is not None and choice.model.parameters[group.variance].fixed is not None
+        if not fixed and effects.separate is None and not elsewhere & set(effects.atoms):
+            free.append(effects)
+    return free
