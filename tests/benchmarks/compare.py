@@ -2,10 +2,12 @@
 
     python compare.py run P1:mlbayes P1:nutpie ... --data FOLDER --rounds 2     run cells in turn, add to results.json
     python compare.py run P1 P2                                                 all programs on these models
+    python compare.py try P1 --data FOLDER            a few draws that are not recorded, to fill caches and see all work
     python compare.py table                                                     all figures
     python compare.py page                                                      the same into docs/benchmarks.md
 
-Run it with the interpreter that has mlbayes and arviz-stats; `--python` is that of the peers (PyMC, nutpie, NumPyro).
+Run it with the interpreter that has mlbayes and arviz-stats; `--python` is that of the peers (PyMC, nutpie, NumPyro,
+PyStan).
 Effective sample sizes are rank-normalised bulk ones, computed here from the draws of every program by the same
 function.  Seconds are those of the whole process from start to end; `sampling` is warm-up and draws.  Memory is the sum
 of the proportional set sizes of all processes.  `--cold` empties all caches of compiled code before.
@@ -41,6 +43,7 @@ from programs import HERE, PROGRAMS, ROWS, SCRIPTS, TWO_LEVEL, lengths
 RESULTS = HERE / "results.json"
 PAGE = HERE.parents[1] / "docs" / "benchmarks.md"
 WATCH = 0.3  # seconds between looks at the memory
+TRIAL = (200, 200)  # draws and warm-up of `try`
 MODELS = ("P1", "P2", "P3", "P4", "P5", "P6", "P7")
 Record = dict[str, Any]
 
@@ -84,10 +87,10 @@ def run_cell(model: str, program: str, options: argparse.Namespace) -> Record:
 
 
 def measured(model: str, program: str, folder: Path, options: argparse.Namespace) -> Record:
-    draws, warmup = lengths(program, model)
+    draws, warmup = TRIAL if options.what == "try" else lengths(program, model)
     command = PROGRAMS[program].command(options.python)
     if program == "mlbayes":
-        command += ["run", str(write_script(model, folder, options.data)), "--usage"]
+        command += ["run", str(write_script(model, folder, options.data, draws, warmup)), "--usage"]
         command += ["--json", str(folder / "result.json"), "--output", str(folder / "report.txt")]
     else:
         command += [model, str(options.data), str(folder), str(draws), str(warmup)]
@@ -130,9 +133,8 @@ def measured(model: str, program: str, folder: Path, options: argparse.Namespace
     return record | summary(names, values, wall, phases)
 
 
-def write_script(model: str, folder: Path, data: Path) -> Path:
+def write_script(model: str, folder: Path, data: Path, draws: int, warmup: int) -> Path:
     """The script of a model beside its data, with what decides about the length of the run."""
-    draws, warmup = lengths("mlbayes", model)
     name = "P1" if model in TWO_LEVEL else model
     text = (SCRIPTS / f"{name}.imp").read_text().replace(f"{name}.csv", f"{model}.csv")
     text += f"SEED: 1;\nBURN: {warmup};\nITER: {4 * draws};\nSAVE: iterations = chain*.csv;\n"
@@ -192,12 +194,10 @@ def summary(names: list[str], values: np.ndarray, wall: float, phases: dict[str,
 def versions(interpreter: str) -> dict[str, str]:
     """Versions of everything that is compared."""
     script = "import importlib.metadata as m\n" + "\n".join(
-        f"print('{p}', m.version('{p}'))" for p in ("pymc", "nutpie", "numpyro", "jax")
+        f"print('{p}', m.version('{p}'))" for p in ("pymc", "nutpie", "numpyro", "jax", "pystan")
     )
     peers = subprocess.run([interpreter, "-c", script], capture_output=True, text=True).stdout
-    packages = (
-        'for (p in c("rjags", "pan", "MCMCpack", "lme4")) cat(p, as.character(packageVersion(p)), "\\n")'
-    )
+    packages = 'for (p in c("rjags", "pan", "MCMCpack", "jomo", "lme4")) cat(p, as.character(packageVersion(p)), "\\n")'
     r = subprocess.run(["Rscript", "--vanilla", "-e", packages], capture_output=True, text=True).stdout
     found = dict(line.split()[:2] for line in (peers + r).splitlines() if len(line.split()) >= 2)
     own = {name: metadata.version(name) for name in ("mlbayes", "numba", "numpy")}
@@ -230,7 +230,7 @@ def cells_of(words: list[str]) -> list[tuple[str, str]]:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Run all cells once, then all again."""
+    """Run all cells once, then all again; `try` records nothing."""
     cells = cells_of(options.cells)
     source = datasets.make(options.data, list(dict.fromkeys(m for m, _ in cells)), options.source)
     for _ in range(options.rounds):
@@ -240,12 +240,15 @@ def run(options: argparse.Namespace) -> None:
             results |= {"machine": machine(), "versions": versions(options.python), "data": source}
             key = f"{model}:{program}{':cold' if options.cold else ''}"
             results["cells"].setdefault(key, []).append(record)
-            RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+            if options.what == "run":
+                RESULTS.write_text(json.dumps(results, indent=1) + "\n")
             shown = record.get("failed") or " ".join(
                 f"{name} {record[name]:.1f}"
                 for name in ("min_ess", "per_second", "per_sampling_second")
                 if name in record
             )
+            apart = distance([record], results["cells"].get(f"{model}:mlbayes", []))
+            shown += f" means differ by {apart}" if apart else ""
             print(f"{key}: wall {record['wall']:.1f} cpu {record['cpu']:.1f} {shown}", flush=True)
 
 
@@ -359,7 +362,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", choices=["run", "table", "page"])
+    parser.add_argument("what", choices=["run", "try", "table", "page"])
     parser.add_argument("cells", nargs="*", default=list(MODELS))
     parser.add_argument("--data", type=Path, default=Path("benchmark-data"))
     parser.add_argument("--source", type=Path, default=datasets.GUIDE)
@@ -368,7 +371,7 @@ def main() -> None:
     parser.add_argument("--cold", action="store_true")
     parser.add_argument("--most", type=float, default=900.0, help="seconds after which a run is ended")
     options = parser.parse_args()
-    if options.what == "run":
+    if options.what in ("run", "try"):
         run(options)
     elif options.what == "page":
         write_page()

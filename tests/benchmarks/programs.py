@@ -36,7 +36,9 @@ PROGRAMS = {
     "mlbayes": Peer(lambda _: [sys.executable, "-m", "mlbayes"], BAYESIAN, 5000, 1000),
     "nutpie": Peer(python("run_nutpie.py"), BAYESIAN, 1000, 400),
     "numpyro": Peer(python("run_numpyro.py"), BAYESIAN, 1000, 1000),
+    "stan": Peer(python("run_stan.py"), BAYESIAN, 1000, 1000),
     "jags": Peer(rscript("run_jags.R"), BAYESIAN, 5000, 2000),
+    "jomo": Peer(rscript("run_jomo.R"), ("P3",), 5000, 1000),
     "pan": Peer(rscript("run_pan.R"), TWO_LEVEL, 10000, 1000),
     "mcmcpack": Peer(rscript("run_mcmcpack.R"), TWO_LEVEL, 5000, 1000),
     "lme4": Peer(rscript("run_lme4.R"), (*TWO_LEVEL, "P2", "P4")),
@@ -53,6 +55,8 @@ SHORTER = {
     ("pan", "N100000"): (2000, 200),
     ("numpyro", "P7"): (300, 300),
     ("numpyro", "N100000"): (300, 300),
+    ("stan", "P7"): (300, 300),
+    ("stan", "N100000"): (300, 300),
 }
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 import compare
 import datasets
-from programs import PROGRAMS, ROWS, SHORTER
+from programs import PEERS, PROGRAMS, ROWS, SHORTER
 
 from mlbayes import pipeline
 
@@ -28,7 +29,7 @@ def folder(tmp_path_factory):
 
 @pytest.mark.parametrize("model", MODELS)
 def test_scripts_run_on_drawn_data(folder, tmp_path, model):
-    script = compare.write_script(model, tmp_path, folder)
+    script = compare.write_script(model, tmp_path, folder, 100, 100)
     parts, table = pipeline.understand_parts(pipeline.read(script))
     assert pipeline.plan_part(parts[0]).describe()
     if model in SHAPES:
@@ -53,6 +54,48 @@ def test_cells():
     ]
     assert {model for program in PROGRAMS.values() for model in program.models} == set(ROWS)
     assert all(program in PROGRAMS and model in PROGRAMS[program].models for program, model in SHORTER)
+
+
+def test_peers_have_programs():
+    for name, peer in PROGRAMS.items():
+        assert name == "mlbayes" or Path(peer.command("python")[-1]).is_file(), name
+
+
+@pytest.mark.parametrize(
+    "model, program",
+    [
+        ("P1", "two_level"),
+        ("P2", "three_level"),
+        ("P3", "incomplete"),
+        ("P4", "logit"),
+        ("P5", "location_scale"),
+        ("P6", "diary"),
+    ],
+)
+def test_stan_programs_have_the_parameters(model, program):
+    text = (PEERS / "stan" / f"{program}.stan").read_text()
+    blocks = dict(re.findall(r"^([a-z ]+) \{\n(.*?)^\}", text, re.M | re.S))
+    assert list(blocks) == ["data", "parameters", "model", "generated quantities"]
+    drawn = set(re.findall(r"\w+", blocks["parameters"] + blocks["generated quantities"]))
+    assert set(ROWS[model]) <= drawn
+
+
+def test_trials_are_not_recorded(tmp_path, monkeypatch, capsys):
+    own = {"mean": {"b": 1.0}, "sd": {"b": 0.5}, "wall": 1.0, "cpu": 1.0}
+    monkeypatch.setattr(compare, "RESULTS", tmp_path / "results.json")
+    monkeypatch.setattr(compare, "run_cell", lambda *_: {"mean": {"b": 2.0}, "wall": 1.0, "cpu": 1.0})
+    monkeypatch.setattr(compare, "versions", lambda _: {})
+    monkeypatch.setattr(datasets, "make", lambda *_: "drawn")
+    compare.RESULTS.write_text(json.dumps({"cells": {"P1:mlbayes": [own]}}))
+    options = argparse.Namespace(
+        what="try", cells=["P1:stan"], rounds=1, data=tmp_path, source=tmp_path, python="python", cold=False
+    )
+    compare.run(options)
+    assert "means differ by 2.00 b" in capsys.readouterr().out
+    assert list(compare.load_results()["cells"]) == ["P1:mlbayes"]
+    options.what = "run"
+    compare.run(options)
+    assert list(compare.load_results()["cells"]) == ["P1:mlbayes", "P1:stan"]
 
 
 def test_efficiency_is_that_of_the_worst_parameter():
@@ -100,7 +143,7 @@ def test_tables_of_what_was_measured(tmp_path, monkeypatch, capsys):
 
 @pytest.mark.slow
 def test_a_cell_is_measured(folder):
-    options = argparse.Namespace(python=sys.executable, data=folder, cold=False, most=300.0)
+    options = argparse.Namespace(what="run", python=sys.executable, data=folder, cold=False, most=300.0)
     record = compare.run_cell("N1000", "mlbayes", options)
     assert "failed" not in record, record["failed"]
     assert record["mean"].keys() == ROWS["N1000"].keys()
