@@ -17,6 +17,10 @@ from mlbayes.engine.random import inverse_gaussian, positive_normal
 
 # Where the two series of Devroye's density meet, on the scale of J*(1, z/2) = 4 PG(1, z).
 SPLIT = 0.64
+# Integral of the lower piece, sqrt(2 / (pi x^3)) exp(-1 / (2 x)), without a tilt.
+UNTILTED = 2.0 * math.erfc(1.0 / math.sqrt(2.0 * SPLIT))
+# Below the series in either piece, which is least, 0.9942, at SPLIT.
+ALWAYS = 0.994
 # Beyond this tilt of J* the piece above SPLIT has a probability below exp(-500).
 LARGEST_TILT = 40.0
 # Largest whole b for which PG(b, z) is summed up from draws of PG(1, z); for more of them the series is faster.
@@ -28,27 +32,39 @@ def polya_gamma_one(rng: Generator, z: float) -> float:
     """A draw from the Polya-Gamma distribution PG(1, z), exact for every finite z; nan if z is not finite.
 
     Devroye's alternating series: Polson, Scott & Windle 2013, JASA 108, 1339-1349, section 4.  The proposal is
-    inverse Gaussian below SPLIT and exponential above.
+    inverse Gaussian below SPLIT and exponential above.  While the tilt is small the lower piece is proposed without
+    it, so that its mass is a constant, and the tilt is left to the rejection.
     """
     if not math.isfinite(z):
         return math.nan
     tilt = 0.5 * abs(z)
     rate = 0.125 * math.pi**2 + 0.5 * tilt * tilt
-    upper = 0.0
-    if tilt < LARGEST_TILT:
+    steep = tilt * SPLIT > 1.0
+    lower = UNTILTED
+    if steep and tilt < LARGEST_TILT:
         near = math.erfc((1.0 - SPLIT * tilt) / math.sqrt(2.0 * SPLIT))
         far = math.erfc((1.0 + SPLIT * tilt) / math.sqrt(2.0 * SPLIT))
         lower = math.exp(-tilt) * near + math.exp(tilt) * far
+    upper = 0.0
+    if tilt < LARGEST_TILT:
         upper = 1.0 / (1.0 + 2.0 / math.pi * rate * math.exp(SPLIT * rate) * lower)
     while True:
+        u = rng.random()
         if rng.random() < upper:
             x = SPLIT + rng.standard_exponential() / rate
             step = 0.5 * math.pi**2 * x
         else:
-            x = _small_inverse_gaussian(rng, tilt)
+            if steep:
+                x = _small_inverse_gaussian(rng, tilt)
+            else:
+                root = 1.0 / math.sqrt(SPLIT)
+                root += positive_normal(rng, -root)
+                x = 1.0 / (root * root)
+                u *= math.exp(0.5 * tilt * tilt * x)  # above 1, and so refused, as often as the tilt wants it
             step = 2.0 / x
         # The density over that of the proposal is 1 - 3 exp(-2 step) + 5 exp(-6 step) - ...
-        u = rng.random()
+        if u <= ALWAYS:
+            return 0.25 * x
         total = 1.0
         n = 1
         while True:
@@ -64,17 +80,10 @@ def polya_gamma_one(rng: Generator, z: float) -> float:
 
 @kernel
 def _small_inverse_gaussian(rng: Generator, drift: float) -> float:
-    """A draw from the inverse Gaussian distribution with mean 1 / drift and shape 1 that is at most SPLIT."""
-    if drift * SPLIT > 1.0:
-        while True:
-            x = inverse_gaussian(rng, drift, 1.0)
-            if x <= SPLIT:
-                return x
-    bound = 1.0 / math.sqrt(SPLIT)
+    """A draw from the inverse Gaussian distribution with mean 1 / drift < SPLIT and shape 1 that is at most SPLIT."""
     while True:
-        root = bound + positive_normal(rng, -bound)  # 1 / root^2 is the case of drift 0
-        x = 1.0 / (root * root)
-        if rng.random() <= math.exp(-0.5 * drift * drift * x):
+        x = inverse_gaussian(rng, drift, 1.0)
+        if x <= SPLIT:
             return x
 
 

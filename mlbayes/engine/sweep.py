@@ -1,7 +1,8 @@
 """One sweep after the other: the step table is interpreted inside compiled code.
 
 There are two interpreters, since a first run waits until one is compiled: that of the steps of linear models
-takes half of the time that all steps take.
+takes half of the time that all steps take.  Their loops are written twice: a kernel that gets the step function as
+an argument, or closes over it, is not found in numba's cache by the next run.
 """
 
 import math

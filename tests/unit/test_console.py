@@ -180,3 +180,11 @@ def test_usage_in_words():
         "took 1.75 s (reading 0.25, sampling 1.50), 3.12 s of processor time, at most 200 MB of memory"
     )
     assert usage_text({}, 0.0, None) == "took 0.00 s (), 0.00 s of processor time"
+
+
+def test_the_memory_of_a_process_is_its_own_and_not_that_of_whoever_started_it():
+    large = bytes(1) * 300_000_000
+    text = "from mlbayes.console import peak_memory; print(peak_memory())"
+    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True)
+    assert len(large) == 300_000_000
+    assert 5 < float(done.stdout) < 200

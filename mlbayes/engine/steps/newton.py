@@ -14,19 +14,17 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from mlbayes.engine.augmentation import (
-    digamma,
-    log1p_exp,
-    log_logistic_density,
-    log_logistic_interval,
-    log_negative_binomial,
-    log_normal_interval,
-    logistic_cdf,
-    trigamma,
-)
 from mlbayes.engine.jit import kernel
 from mlbayes.engine.linalg import cholesky, packed, solve_lower, solve_upper
 from mlbayes.engine.steps.covariances import log_prior_factor
+from mlbayes.engine.steps.newton_units import (
+    binary_logit,
+    binary_logit_derivatives,
+    count_terms,
+    log_unit,
+    logit_interval,
+    probit_interval,
+)
 from mlbayes.engine.vectors import add_scaled, copy, dot, triple_dot
 from mlbayes.plan.plan import (
     CHUNK,
@@ -55,93 +53,6 @@ ACCEPTED, TRIED, SEEN = range(3)  # of the step's memory, before the reference p
 FREEDOM = 8.0  # of the t distribution that is proposed from
 SEARCH = 20  # sweeps in which the reference point follows its own Newton steps
 FORGET = 50  # sweeps over which it averages in the first half of burn-in
-FAR = 30.0  # standardised distance from which a normal probability is taken by its tail
-ROOT_2PI = math.sqrt(2.0 * math.pi)
-
-
-@kernel
-def probit_interval(lower: float, upper: float, d: NDArray) -> None:
-    """Log P(lower < Z < upper) in d[0]; derivatives by upper, lower in d[1], d[2]; by both twice in d[3], d[4], d[5].
-
-    d[3]: upper twice, d[4]: upper and lower, d[5]: lower twice.
-    """
-    d[0] = log_normal_interval(lower, upper)
-    up = math.exp(-0.5 * upper * upper - d[0]) / ROOT_2PI if math.isfinite(upper) else 0.0
-    low = math.exp(-0.5 * lower * lower - d[0]) / ROOT_2PI if math.isfinite(lower) else 0.0
-    d[1] = up
-    d[2] = -low
-    d[3] = -(upper * up if math.isfinite(upper) else 0.0) - up * up
-    d[4] = up * low
-    d[5] = (lower * low if math.isfinite(lower) else 0.0) - low * low
-
-
-@kernel
-def logit_interval(lower: float, upper: float, d: NDArray) -> None:
-    """The same for the standard logistic distribution F; an infinite end leaves log F(x)."""
-    if math.isinf(lower) or math.isinf(upper):
-        below = math.isinf(lower)
-        x = upper if below else -lower
-        d[0] = -log1p_exp(-x)
-        slope = logistic_cdf(-x)
-        curve = -slope * logistic_cdf(x)
-        d[1] = slope if below else 0.0
-        d[2] = 0.0 if below else -slope
-        d[3] = curve if below else 0.0
-        d[4] = 0.0
-        d[5] = 0.0 if below else curve
-        return
-    d[0] = log_logistic_interval(lower, upper)
-    u = logistic_cdf(upper)
-    v = logistic_cdf(lower)
-    up = math.exp(log_logistic_density(upper) - d[0])
-    low = math.exp(log_logistic_density(lower) - d[0])
-    d[1] = up
-    d[2] = -low
-    d[3] = up * (1.0 - 2.0 * u) - up * up
-    d[4] = up * low
-    d[5] = -low * (1.0 - 2.0 * v) - low * low
-
-
-@kernel
-def count_terms(y: float, eta: float, log_dispersion: float, d: NDArray) -> None:
-    """Negative binomial log probability in d[0] and its derivatives.
-
-    By eta: d[1], negative second d[3]; by log dispersion: d[2], negative second d[5].  The mixed second derivative
-    has expectation 0 and is left out.
-    """
-    h = math.exp(-log_dispersion)
-    log_odds = eta + log_dispersion
-    p = logistic_cdf(log_odds)  # mu / (h + mu)
-    q = logistic_cdf(-log_odds)
-    d[0] = log_negative_binomial(y, log_odds, h)
-    d[1] = q * y - p * h
-    d[3] = p * q * (h + y)
-    first = digamma(y + h) - digamma(h) - log1p_exp(log_odds) + p - q * y / h
-    second = trigamma(y + h) - trigamma(h) + (p * p + q * q * y / h) / h
-    d[2] = -h * first
-    d[5] = -h * h * second - h * first
-
-
-@kernel
-def log_unit(
-    family: int, code: float, eta: float, sd: float, tau: NDArray, last: int, log_dispersion: float
-) -> float:
-    """Log probability of a unit's category or count given its linear predictor; of a residual given its log variance.
-
-    `sd`: of a normal response; for a residual what it is multiplied with where it covaries with others; `tau`:
-    thresholds, `last` of them.
-    """
-    if family == NEWTON_COUNT:
-        return log_negative_binomial(code, eta + log_dispersion, math.exp(-log_dispersion))
-    if family == NEWTON_VARIANCE:
-        root = math.exp(min(-0.5 * eta, 350.0))
-        return -0.5 * (eta + code * root * root) - sd * root
-    c = int(code)
-    upper = (tau[c] - eta) / sd if c < last else math.inf
-    lower = (tau[c - 1] - eta) / sd if c > 0 else -math.inf
-    return (
-        log_logistic_interval(lower, upper) if family == NEWTON_LOGIT else log_normal_interval(lower, upper)
-    )
 
 
 @kernel
@@ -164,7 +75,7 @@ def newton_value(
         count = min(CHUNK, row[NEWTON_UNITS] - start)
         linear_predictors(plan, store, row, theta, start, count, eta)
         codes = store[row[NEWTON_CODE] + start : row[NEWTON_CODE] + start + count]
-        if family == NEWTON_LOGIT and last == 1 and row[NEWTON_SD] < 0:
+        if is_binary_logit(row):
             value += binary_logit(codes, eta, count)
             continue
         for i in range(count):
@@ -173,6 +84,12 @@ def newton_value(
             sd = store[row[NEWTON_SD] + start + i] if row[NEWTON_SD] >= 0 else default
             value += log_unit(family, codes[i], eta[i], sd, tau, last, log_dispersion)
     return value
+
+
+@kernel
+def is_binary_logit(row: NDArray) -> bool:
+    """Whether the units of a step have codes 0 and 1 and logistic responses, which have faster kernels."""
+    return row[NEWTON_FAMILY] == NEWTON_LOGIT and row[NEWTON_EXTRAS] == 0 and row[NEWTON_SD] < 0
 
 
 @kernel
@@ -185,26 +102,6 @@ def linear_predictors(
     for j in range(row[NEWTON_SIZE]):
         column = plan.index[row[NEWTON_COLUMNS] + j] + start
         add_scaled(eta, store[column : column + count], theta[j], count)
-
-
-@kernel
-def binary_logit(codes: NDArray, eta: NDArray, count: int) -> float:
-    """Log probability of 0/1 codes of a chunk of units, negative ones left out; standard deviation 1.
-
-    The terms 1 + exp(-|eta|) lie between 1 and 2, so one logarithm is taken of the product of many of them.
-    """
-    value = 0.0
-    odds = 1.0
-    for i in range(count):
-        if codes[i] < 0.0:
-            continue
-        x = eta[i] if codes[i] > 0.0 else -eta[i]
-        value += min(x, 0.0)
-        odds *= 1.0 + math.exp(-abs(x))
-        if odds > 1e100:
-            value -= math.log(odds)
-            odds = 1.0
-    return value - math.log(odds)
 
 
 @kernel
@@ -311,40 +208,11 @@ def newton_derivatives(
     for start in range(0, row[NEWTON_UNITS], CHUNK):
         count = min(CHUNK, row[NEWTON_UNITS] - start)
         linear_predictors(plan, store, row, theta, start, count, eta)
-        for i in range(count):
-            unit = start + i
-            code = store[row[NEWTON_CODE] + unit]
-            slopes[i] = 0.0
-            curves[i] = 0.0
-            if code < 0.0:
-                continue
-            if family == NEWTON_COUNT:
-                count_terms(code, eta[i], theta[size], d)
-                slopes[i] = d[1]
-                curves[i] = d[3]
-                g[size] += d[2]
-                h[size, size] += d[5]
-            elif family == NEWTON_VARIANCE:
-                root = math.exp(min(-0.5 * eta[i], 350.0))
-                own = 0.5 * code * root * root
-                other = 0.5 * store[row[NEWTON_SD] + unit] * root if row[NEWTON_SD] >= 0 else 0.0
-                slopes[i] = own + other - 0.5
-                curves[i] = max(own + 0.5 * other, 0.0)
-            else:
-                sd = store[row[NEWTON_SD] + unit] if row[NEWTON_SD] >= 0 else 1.0
-                c = int(code)
-                upper = (tau[c] - eta[i]) / sd if c <= extras else math.inf
-                lower = (tau[c - 1] - eta[i]) / sd if c > 0 else -math.inf
-                if family == NEWTON_LOGIT:
-                    logit_interval(lower, upper, d)
-                else:
-                    probit_interval(lower, upper, d)
-                slopes[i] = -(d[1] + d[2]) / sd
-                curves[i] = -(d[3] + 2.0 * d[4] + d[5]) / (sd * sd)
-                if extras > 0:
-                    for j in range(size):
-                        x[j] = store[plan.index[row[NEWTON_COLUMNS] + j] + unit]
-                    add_thresholds(row, x, c, sd, d, g, h)
+        if is_binary_logit(row):
+            codes = store[row[NEWTON_CODE] + start : row[NEWTON_CODE] + start + count]
+            binary_logit_derivatives(codes, eta, count, slopes, curves)
+        else:
+            unit_derivatives(plan, store, row, theta, start, count, eta, slopes, curves, g, h, d, tau, x)
         for a in range(size):
             first = plan.index[row[NEWTON_COLUMNS] + a] + start
             left = store[first : first + count]
@@ -361,6 +229,63 @@ def newton_derivatives(
         to_log_distances(theta, size, extras, g, h)
         spacing_derivatives(store, row, theta, g, h)
     prior_derivatives(plan, store, row, theta, g, h)
+
+
+@kernel
+def unit_derivatives(
+    plan: Plan,
+    store: NDArray,
+    row: NDArray,
+    theta: NDArray,
+    start: int,
+    count: int,
+    eta: NDArray,
+    slopes: NDArray,
+    curves: NDArray,
+    g: NDArray,
+    h: NDArray,
+    d: NDArray,
+    tau: NDArray,
+    x: NDArray,
+) -> None:
+    """Slopes and curves of a chunk of units by their linear predictors; those by further parameters go to g and h."""
+    size = row[NEWTON_SIZE]
+    extras = row[NEWTON_EXTRAS]
+    family = row[NEWTON_FAMILY]
+    for i in range(count):
+        unit = start + i
+        code = store[row[NEWTON_CODE] + unit]
+        slopes[i] = 0.0
+        curves[i] = 0.0
+        if code < 0.0:
+            continue
+        if family == NEWTON_COUNT:
+            count_terms(code, eta[i], theta[size], d)
+            slopes[i] = d[1]
+            curves[i] = d[3]
+            g[size] += d[2]
+            h[size, size] += d[5]
+        elif family == NEWTON_VARIANCE:
+            root = math.exp(min(-0.5 * eta[i], 350.0))
+            own = 0.5 * code * root * root
+            other = 0.5 * store[row[NEWTON_SD] + unit] * root if row[NEWTON_SD] >= 0 else 0.0
+            slopes[i] = own + other - 0.5
+            curves[i] = max(own + 0.5 * other, 0.0)
+        else:
+            sd = store[row[NEWTON_SD] + unit] if row[NEWTON_SD] >= 0 else 1.0
+            c = int(code)
+            upper = (tau[c] - eta[i]) / sd if c <= extras else math.inf
+            lower = (tau[c - 1] - eta[i]) / sd if c > 0 else -math.inf
+            if family == NEWTON_LOGIT:
+                logit_interval(lower, upper, d)
+            else:
+                probit_interval(lower, upper, d)
+            slopes[i] = -(d[1] + d[2]) / sd
+            curves[i] = -(d[3] + 2.0 * d[4] + d[5]) / (sd * sd)
+            if extras > 0:
+                for j in range(size):
+                    x[j] = store[plan.index[row[NEWTON_COLUMNS] + j] + unit]
+                add_thresholds(row, x, c, sd, d, g, h)
 
 
 @kernel

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from mlbayes.engine.jit import kernel
 from mlbayes.engine.linalg import packed
-from mlbayes.engine.steps.newton import log_unit
+from mlbayes.engine.steps.newton_units import log_unit
 from mlbayes.plan.plan import (
     ITEM_CATEGORIES,
     ITEM_CODE,
