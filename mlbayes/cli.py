@@ -112,6 +112,12 @@ def add_run(run: argparse.ArgumentParser) -> None:
     run.add_argument(
         "--allow-outside", action="store_true", help="let SAVE write outside the folder of the script"
     )
+    run.add_argument(
+        "--checkpoint",
+        type=Path,
+        metavar="FOLDER",
+        help="keep the state of the run there, so that after an interruption the same call goes on from it",
+    )
     run.add_argument("--truncate", help=argparse.SUPPRESS)  # front ends pass it; names are never cut here
     run.set_defaults(action=do_run)
 
@@ -143,14 +149,20 @@ def run_source(source: Source, options: argparse.Namespace) -> ExitStatus:
     from mlbayes.convergence import shortcomings
 
     settings = pipeline.RunOptions(
-        options.output, options.json, options.threads, options.seed, options.allow_outside
+        options.output,
+        options.json,
+        options.threads,
+        options.seed,
+        options.allow_outside,
+        options.checkpoint,
     )
     terminal = console.Console(options.quiet, usage=options.usage)
     documents, report = pipeline.run(source, settings, terminal)
     sys.stdout.write(report)
     terminal.usage()
     if not documents[-1].complete:
-        terminal.notice("interrupted: the report covers what was finished")
+        rest = "; the same call goes on from here" if options.checkpoint else ""
+        terminal.notice(f"interrupted: the report covers what was finished{rest}")
         return ExitStatus.INTERRUPTED
     doubts = [doubt for document in documents for doubt in shortcomings(document)]
     for doubt in doubts:

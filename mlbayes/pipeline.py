@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from mlbayes.data.groups import Group
     from mlbayes.data.table import Table
+    from mlbayes.engine.checkpoint import Checkpoint
     from mlbayes.language.nodes import Script
     from mlbayes.model.model import Model, Settings
     from mlbayes.plan.choose import PlannedModel
@@ -40,6 +41,7 @@ class RunOptions:
 
     `output`: where the report goes, None for stdout.  `threads`: 0 for as many as there are processors.
     `seed`: instead of the script's.  `allow_outside`: SAVE may write outside the folder of the script.
+    `checkpoint`: the folder in which the state of the run is kept until it has ended, and from which it goes on.
     """
 
     output: Path | None = None
@@ -47,6 +49,7 @@ class RunOptions:
     threads: int = 0
     seed: int | None = None
     allow_outside: bool = False
+    checkpoint: Path | None = None
 
 
 DEFAULTS = RunOptions()
@@ -139,11 +142,17 @@ def plan(model: Model) -> PlannedModel:
     return make_plan(model)
 
 
-def sample(made: PlannedModel, threads: int, progress: Progress, stop: threading.Event) -> Draws:
+def sample(
+    made: PlannedModel,
+    threads: int,
+    progress: Progress,
+    stop: threading.Event,
+    checkpoint: Checkpoint | None = None,
+) -> Draws:
     """The draws of all chains; fewer than asked for, and marked so, once `stop` is set."""
     from mlbayes.engine.chains import run_chains
 
-    return run_chains(made, threads, progress, stop)
+    return run_chains(made, threads, progress, stop, checkpoint)
 
 
 def summarise(model: Model, draws: Draws, group: Group | None = None) -> Document:
@@ -178,7 +187,7 @@ def save(table: Table, found: Sequence[Found], options: RunOptions) -> None:
     """
     from mlbayes.output.atomic import Place
     from mlbayes.output.dataset import KEYWORD
-    from mlbayes.output.gather import data_saves, gather, group_saves, saved_orders, together
+    from mlbayes.output.gather import data_saves, gather, group_saves, reached_saves, saved_orders, together
     from mlbayes.output.saves import write_saves
 
     last = found[-1]
@@ -190,16 +199,17 @@ def save(table: Table, found: Sequence[Found], options: RunOptions) -> None:
     place = Place(source.path.parent, (source.path, table.path), options.allow_outside)
     results = [gather(each.part.model, table, each.draws, each.document) for each in found]
     whole = results[-1]
-    if last.part.group is None:
-        write_saves(saves, whole, place)
-    else:
+    grouped = last.part.group is not None
+    if grouped:
         imputations = [each.imputations for each in results if each.imputations is not None]
         if len(imputations) == len(found):
             whole = dataclasses.replace(whole, imputations=together(imputations))
-        write_saves(data_saves(saves), whole, place)
-        for each, result in zip(found, results, strict=True):
-            if each.part.group is not None:
-                write_saves(group_saves(saves, each.part.group.file_label), result, place)
+    if not last.document.complete:
+        saves = tuple(reached_saves(saves, whole.imputations))
+    write_saves(data_saves(saves) if grouped else saves, whole, place)
+    for each, result in zip(found, results, strict=True):
+        if each.part.group is not None:
+            write_saves(group_saves(saves, each.part.group.file_label), result, place)
     last.document.saved = saved_orders(saves, whole.imputations)
 
 
@@ -326,6 +336,10 @@ def run(source: Source, options: RunOptions, console: Console) -> tuple[list[Doc
     save(table, found, options)
     documents = [each.document for each in found]
     text = write(documents, options)
+    if options.checkpoint and documents[-1].complete:
+        from mlbayes.engine.checkpoint import remove_checkpoint
+
+        remove_checkpoint(options.checkpoint)
     console.lap("writing")
     return documents, text
 
@@ -351,8 +365,16 @@ def plan_part(part: Part) -> PlannedModel:
 
 def run_part(part: Part, made: PlannedModel, options: RunOptions, console: Console) -> Draws:
     """The draws of a part; a failure names the group."""
+    checkpoint = None
+    if options.checkpoint is not None:
+        from mlbayes.engine.checkpoint import Checkpoint
+
+        checkpoint = Checkpoint(options.checkpoint, made)
     with in_group(part), Interrupt() as stop, console.progress() as progress:
-        return sample(made, options.threads or processors(), progress, stop)
+        draws = sample(made, options.threads or processors(), progress, stop, checkpoint)
+    if checkpoint is not None and checkpoint.failure:
+        console.notice(f"warning: {checkpoint.failure}")
+    return draws
 
 
 @contextlib.contextmanager

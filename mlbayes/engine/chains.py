@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Mapping
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +24,7 @@ from mlbayes.engine.assemble import (
     threshold_draws,
     whole_equations,
 )
+from mlbayes.engine.checkpoint import Checkpoint
 from mlbayes.engine.joint import full_conditionals
 from mlbayes.engine.memory import check_memory
 from mlbayes.engine.monitor import Monitor, average, collect, monitored_draws
@@ -62,6 +65,7 @@ class Failure(Exception):
 class Chain:
     """One chain with its generator, state and records; `records`: where to keep them, (sweeps, recorded numbers).
 
+    `data`: a file for its data sets, which otherwise have none with a name.
     `observer` draws what is only looked at, such as missing values that no equation needs: how often a chain is
     looked at must not change where it goes.
     """
@@ -72,6 +76,7 @@ class Chain:
         number: int,
         flag: NDArray[np.int64],
         records: NDArray[np.float64] | None = None,
+        data: Path | None = None,
     ) -> None:
         settings = planned.model.settings
         self.planned = planned
@@ -90,8 +95,29 @@ class Chain:
         self.monitor = Monitor(planned)
         self.done = 0
         self.length = 1  # sweeps of the next stretch
-        self.snapshots = Spool(planned.model.source.path.parent)
+        self.snapshots = Spool(planned.model.source.path.parent, data)
         self.looks = look_points(planned, number)
+
+    def state(self) -> dict[str, Any]:
+        """All that the rest of the chain depends on, as plain data."""
+        return {
+            "done": self.done,
+            "store": self.store,
+            "records": self.records[: self.done],
+            "generators": [rng.bit_generator.state for rng in (self.rng, self.observer)],
+            "monitor": self.monitor.state(),
+            "snapshots": self.snapshots.state(),
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go back to a state.  Raises OSError when the file of the data sets is gone."""
+        self.done = state["done"]
+        self.store[:] = state["store"]
+        self.records[: self.done] = state["records"]
+        for rng, found in zip((self.rng, self.observer), state["generators"], strict=True):
+            rng.bit_generator.state = found
+        self.monitor.restore(state["monitor"])
+        self.snapshots.restore(state["snapshots"])
 
     def run(self) -> None:
         """Run to the end or until the flag is set.  Raises Failure."""
@@ -115,7 +141,7 @@ class Chain:
         _check_runaway(self.planned, self.number, self.done, out[:finished])
         seconds = (time.perf_counter() - started) / max(finished, 1)
         self.length = max(1, min(2 * self.length, int(STRETCH / max(seconds, 1e-7))))
-        if self.done in self.looks:
+        if finished and self.done in self.looks:
             self._look()
         return self.done < self.total and not self.flag[0]
 
@@ -156,8 +182,14 @@ def look_points(planned: PlannedModel, chain: int) -> dict[int, Look]:
     return dict(sorted(looks.items()))
 
 
-def run_chains(planned: PlannedModel, threads: int, progress: Progress, stop: threading.Event) -> Draws:
-    """Run every chain and gather what they kept.
+def run_chains(
+    planned: PlannedModel,
+    threads: int,
+    progress: Progress,
+    stop: threading.Event,
+    checkpoint: Checkpoint | None = None,
+) -> Draws:
+    """Run every chain and gather what they kept; with a checkpoint go on from there, and keep their state in it.
 
     The result does not depend on the number of threads: each chain has a generator keyed by (seed, chain).
     Raises ProblemError (kind NUMERICAL) when a step fails, and before anything runs when memory will not do.
@@ -167,23 +199,32 @@ def run_chains(planned: PlannedModel, threads: int, progress: Progress, stop: th
     settings = planned.model.settings
     sweeps = settings.burn + kept_per_chain(settings)
     records = np.empty((settings.chains, sweeps, planned.layout.width))
-    chains = [Chain(planned, k, flag, records[k]) for k in range(settings.chains)]
+    chains = [
+        Chain(planned, k, flag, records[k], checkpoint.data_path(k) if checkpoint else None)
+        for k in range(settings.chains)
+    ]
+    if checkpoint is not None:
+        for chain in chains:
+            checkpoint.load(chain)
     workers = max(1, min(threads, len(chains)))
     waiting: SimpleQueue[Chain] = SimpleQueue()
     for chain in chains:
         waiting.put(chain)
     with ThreadPoolExecutor(max_workers=workers) as pool:
-        futures = [pool.submit(_advance_in_turn, waiting) for _ in range(workers)]
+        futures = [pool.submit(_advance_in_turn, waiting, checkpoint) for _ in range(workers)]
         try:
             _watch(chains, futures, flag, progress, stop)
         finally:
             flag[0] = 1
     for future in futures:
         _raise_failure(planned, future)
+    if checkpoint is not None:
+        for chain in chains:
+            checkpoint.save(chain)
     return gather(planned, chains, records)
 
 
-def _advance_in_turn(waiting: SimpleQueue[Chain]) -> None:
+def _advance_in_turn(waiting: SimpleQueue[Chain], checkpoint: Checkpoint | None) -> None:
     """Advance the chains that wait, a stretch each, so that all of them get on whenever the run is stopped."""
     while True:
         try:
@@ -191,6 +232,8 @@ def _advance_in_turn(waiting: SimpleQueue[Chain]) -> None:
         except Empty:
             return
         if chain.advance():
+            if checkpoint is not None:
+                checkpoint.save_when_due(chain)
             waiting.put(chain)
 
 

@@ -94,7 +94,8 @@ def cache_folder(digest: str) -> Path | None:
         return None
 
 
-FOLDER = cache_folder(source_digest(Path(__file__).parent.parent))
+DIGEST = source_digest(Path(__file__).parent.parent)
+FOLDER = cache_folder(DIGEST)
 if FOLDER is not None:
     setattr(config, "CACHE_DIR", str(FOLDER))  # noqa: B010 - numba makes this attribute at run time
 

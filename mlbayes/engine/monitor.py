@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -127,6 +128,27 @@ class Monitor:
         self.sums = SnapshotSums() if keywords & {"avgimp", "varimp"} else None
         numbers = [r.number for r in planned.regressions.locations]
         self.pairs = list(itertools.combinations(numbers, 2))
+
+    def state(self) -> dict[str, Any]:
+        """All that was taken in, as plain data."""
+        return {
+            "draws": self.draws,
+            "conditional": vars(self.conditional),
+            "marginal": vars(self.marginal),
+            "summaries": self.summaries,
+            "correlations": self.correlations,
+            "sums": None if self.sums is None else vars(self.sums),
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go back to what had been taken in at a state."""
+        self.draws = state["draws"]
+        vars(self.conditional).update(state["conditional"])
+        vars(self.marginal).update(state["marginal"])
+        self.summaries = state["summaries"]
+        self.correlations = state["correlations"]
+        if self.sums is not None:
+            vars(self.sums).update(state["sums"])
 
     def observe(self, state: State) -> None:
         """Take in the state of a kept draw."""

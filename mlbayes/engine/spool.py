@@ -6,7 +6,7 @@ import tempfile
 import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, overload
+from typing import IO, Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,11 +19,13 @@ class Spool(Mapping[int, Snapshot]):
     """Snapshots by number in a temporary file, column after column; all of them have the same columns.
 
     The file lies in `folder`, where the results will be (the system's folder for temporary files may be in memory), or
-    else in that folder.  It has no name there and is gone with the process, however that ends.
+    else in that folder.  It has no name there and is gone with the process, however that ends; `path`: where it lies
+    instead if it is to stay, for a run that may be continued.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, path: Path | None = None) -> None:
+        self.folder = folder if path is None else path.parent
+        self.path = path
         self._file: IO[bytes] | None = None
         self._values: tuple[str, ...] = ()
         self._added: tuple[str, ...] = ()
@@ -35,10 +37,10 @@ class Spool(Mapping[int, Snapshot]):
         columns = [*snapshot.values.values(), *snapshot.added.values()]
         try:
             if self._file is None:
-                self._file = _nameless_file(self.folder)
-                weakref.finalize(self, self._file.close)
+                self._open("w+b")
                 self._values, self._added = tuple(snapshot.values), tuple(snapshot.added)
                 self._rows = columns[0].size if columns else 0
+            assert self._file is not None
             self._places[number] = self._file.seek(0, 2)
             for column in columns:
                 self._file.write(np.ascontiguousarray(column, np.float64).data)
@@ -49,6 +51,29 @@ class Spool(Mapping[int, Snapshot]):
                 "each data set takes 8 bytes for each row and incomplete or added column; save fewer (NIMPS)"
             )
             raise ProblemError([Problem(message, None, hint, ProblemKind.FILE, str(self.folder))]) from error
+
+    def _open(self, mode: str) -> None:
+        self._file = _nameless_file(self.folder) if self.path is None else self.path.open(mode)
+        weakref.finalize(self, self._file.close)
+
+    def state(self) -> dict[str, Any]:
+        """Where in the file everything lies, as plain data; only a file with a name outlives the process."""
+        return {
+            "places": self._places,
+            "values": self._values,
+            "added": self._added,
+            "rows": self._rows,
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go back to a state, without the snapshots that were kept since.  OSError when the file is gone."""
+        self._places = state["places"]
+        self._values, self._added, self._rows = state["values"], state["added"], state["rows"]
+        if self._places:
+            self._open("r+b")
+            assert self._file is not None
+            columns = len(self._values) + len(self._added)
+            self._file.truncate(max(self._places.values()) + 8 * columns * self._rows)
 
     def __getitem__(self, number: int) -> Snapshot:
         place = self._places[number]

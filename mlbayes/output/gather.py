@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from mlbayes.data.table import Table
 from mlbayes.model.model import Model
 from mlbayes.output.saves import Blocks, Imputations, Results
+from mlbayes.output.targets import NEED_IMPUTATIONS
 from mlbayes.results.build import parameter_draws
 from mlbayes.results.conditional import conditional_tables
 from mlbayes.results.document import Document, SavedOrder
@@ -89,6 +90,12 @@ def together(parts: Sequence[Imputations]) -> Imputations:
 def data_saves(saves: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
     """The files that hold completed data."""
     return [(keyword, file) for keyword, file in saves if keyword in DATA_KEYWORDS]
+
+
+def reached_saves(saves: Sequence[tuple[str, str]], imputations: Imputations | None) -> list[tuple[str, str]]:
+    """The files that an interrupted run can write: none of data sets when it was ended before the first of them."""
+    reached = imputations is not None and len(imputations.blocks)
+    return [save for save in saves if reached or save[0] not in NEED_IMPUTATIONS]
 
 
 def group_saves(saves: Sequence[tuple[str, str]], label: str) -> list[tuple[str, str]]:

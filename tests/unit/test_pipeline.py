@@ -36,7 +36,7 @@ def fakes(monkeypatch, tmp_path):
 
 
 def sampler(draws, seen):
-    def sample(made, threads, progress, stop):
+    def sample(made, threads, progress, stop, checkpoint=None):
         seen.append((made, threads, stop.is_set()))
         progress.update(0, 1, 2, None)
         return draws
