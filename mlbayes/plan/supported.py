@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mlbayes.model.expressions import Centring, Form, Reference, references
-from mlbayes.model.heterogeneity import is_heterogeneous, varies_between_clusters
+from mlbayes.model.heterogeneity import varies_between_clusters
 from mlbayes.model.model import Distribution, Equation, Kind, Model, Role
 from mlbayes.plan.lags import lagged_names
+from mlbayes.plan.regressions import CONTINUOUS
 from mlbayes.problems import Problem, ProblemKind
 from mlbayes.source import Span
 
@@ -100,18 +101,14 @@ def _heterogeneous(model: Model) -> Iterator[Problem]:
     for equation in model.equations:
         title, span = equation.title, equation.span
         if equation.distribution is Distribution.LOG_VARIANCE:
-            others = [e for e in model.equations if e.outcome == equation.outcome and e is not equation]
-            if not any(_is_plain(other) for other in others):
-                message = (
-                    f"the variance of '{equation.outcome}', which has no normal model, cannot be modelled"
-                )
-                yield _problem(message, span, f"write an equation of its mean: {equation.outcome} ~ 1;")
-        elif is_heterogeneous(model, equation):
+            yield from _log_variance(model, equation)
+        elif varies_between_clusters(model, equation):
             if not _is_plain(equation):
-                yield _problem(f"the transformed outcome '{title}' cannot be run yet with OPTIONS: hev", span)
+                message = f"the transformed outcome '{title}' cannot be run yet with OPTIONS: hev"
+                yield _problem(message, span, _transformed_first(equation))
             if model.weights:
                 yield _problem(f"'{title}': sampling weights and OPTIONS: hev cannot be used together", span)
-            if equation.outcome in covarying and varies_between_clusters(model, equation):
+            if equation.outcome in covarying:
                 message = f"'{title}' cannot covary (~~) with others under OPTIONS: hev"
                 hint = (
                     f"model its variance instead: LATENT: {_cluster(model)} = lv; MODEL: var({title}) ~ 1@lv;"
@@ -120,6 +117,32 @@ def _heterogeneous(model: Model) -> Iterator[Problem]:
             if equation.residual is not None and model.parameters[equation.residual].labelled:
                 message = f"the label '{equation.residual}' of a variance cannot be run with OPTIONS: hev"
                 yield _problem(message, span)
+
+
+def _log_variance(model: Model, equation: Equation) -> Iterator[Problem]:
+    """The equation of a log variance, unless its outcome itself is normal."""
+    name, title = equation.outcome, equation.title
+    others = [e for e in model.equations if e.outcome == name and e.distribution is not equation.distribution]
+    if model.variables[name].role is Role.LATENT or any(_is_plain(other) for other in others):
+        return  # the equation of a transformed latent variable is refused itself
+    transformed = next((e for e in others if e.distribution in CONTINUOUS), None)
+    if transformed is None:
+        kind = model.variables[name].kind.value
+        message = f"the variance of the {kind} outcome '{name}' cannot be modelled: it has no normal residual"
+        yield _problem(message, equation.span, f"leave out the equation of {title}")
+        return
+    message = f"the residual variance of the transformed outcome '{transformed.title}' cannot be modelled yet"
+    if transformed.distribution is Distribution.YEO_JOHNSON:
+        hint = f"leave out the equation of {title}, or model '{name}' itself: {name} ~ ...; {title} ~ ...;"
+    else:
+        hint = _transformed_first(transformed) + f" var({name}_t) ~ ...;"
+    yield _problem(message, equation.span, hint)
+
+
+def _transformed_first(equation: Equation) -> str:
+    """How to model a transformed outcome as a variable of its own."""
+    new = f"{equation.outcome}_t"
+    return f"transform it before: TRANSFORM: {new} = {equation.title}; MODEL: {new} ~ ...;"
 
 
 def _covariances(model: Model) -> Iterator[Problem]:

@@ -140,6 +140,15 @@ SCRIPTS: dict[str, dict[str, Edit]] = {
         "variable computed anew": instead("NIMPS", "TRANSFORM: hours = hours/10;\nNIMPS"),
         "logarithm of negative numbers": instead("NIMPS", "TRANSFORM: lhours = log(hours);\nNIMPS"),
     },
+    "location_scale": {
+        "variance of a logarithm": instead("mood ~ 1@level_i", "ln(mood + 20) ~ 1@level_i"),
+        "variance of a transformed outcome": instead("mood ~ 1@level_i", "yjt(mood) ~ 1@level_i"),
+        "variance of categories": lambda text: "ORDINAL: calm;\nTRANSFORM: calm = mood > 4;\n"
+        + text.replace("mood", "calm"),
+        "variance with weights": more("TRANSFORM: w = exp(stress);\nWEIGHT: w;"),
+        "variance of a logarithm, mended": lambda text: "TRANSFORM: mood_t = ln(mood + 20);\n"
+        + text.replace("mood", "mood_t"),
+    },
     "panel": {
         "loop with =": instead("{ t in 1:3 } : dev_s", "{ t = 1:3 } : dev_s"),
         "index of another loop": instead("dev_s[t-1]", "dev_s[u-1]"),
@@ -170,7 +179,8 @@ def said(folder: Path, example: str, script: Edit = str, data: Edit = str) -> st
         return ""
     source = Source(folder / "model.inp", script(text))
     try:
-        pipeline.understand_parts(source)
+        for part in pipeline.understand_parts(source)[0]:
+            pipeline.plan(part.model)
     except ProblemError as error:
         ordered = sorted(error.problems, key=lambda problem: problem.span.start if problem.span else -1)
         return "\n".join(render(problem, source) for problem in ordered).replace(str(folder), "<folder>")
