@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
-from mlbayes import __version__
 from mlbayes.calibrate.blocks import FEWEST, UnitResult
 from mlbayes.calibrate.ranks import threshold
-from mlbayes.calibrate.report import changes, probability
+from mlbayes.calibrate.report import changes, judged_json, probability
 from mlbayes.output.layout import BAR, CELL, labelled, paragraph, split_label
 
 NAME = 60  # width of the names of units
@@ -106,12 +104,4 @@ def verdict(found: BlockCheck) -> str:
 
 def as_json(found: BlockCheck) -> str:
     """Everything that was found."""
-    content = asdict(found) | {
-        "format": "mlbayes blocks 1",
-        "version": __version__,
-        "threshold": found.threshold,
-        "wrong": found.wrong,
-        "passed": found.passed,
-        "verdict": verdict(found),
-    }
-    return json.dumps(content, indent=1) + "\n"
+    return judged_json(found, "blocks", "wrong", verdict(found))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import Field, asdict, dataclass
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
@@ -178,15 +179,38 @@ def shaded(histogram: Sequence[int]) -> str:
 
 
 # ------------------------------------------------------------------ JSON
-def as_json(found: Calibration) -> str:
-    """Everything that was found."""
+class Judged(Protocol):
+    """A dataclass of results with a verdict."""
+
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
+    @property
+    def threshold(self) -> float:
+        """The p-value below which something is wrong."""
+
+    @property
+    def wrong(self) -> list[str]:
+        """What is wrong, by name."""
+
+    @property
+    def passed(self) -> bool:
+        """Is nothing wrong and all known."""
+
+
+def judged_json(found: Judged, kind: str, wrong: str, verdict: str, **more: object) -> str:
+    """All fields and `more`, and the judgement: what is wrong under the key `wrong`, the verdict in words."""
     content = asdict(found) | {
-        "format": "mlbayes calibration 1",
+        "format": f"mlbayes {kind} 1",
         "version": __version__,
-        "draws": DRAWS,
+        **more,
         "threshold": found.threshold,
-        "not_calibrated": found.wrong,
+        wrong: found.wrong,
         "passed": found.passed,
-        "verdict": verdict(found),
+        "verdict": verdict,
     }
     return json.dumps(content, indent=1) + "\n"
+
+
+def as_json(found: Calibration) -> str:
+    """Everything that was found."""
+    return judged_json(found, "calibration", "not_calibrated", verdict(found), draws=DRAWS)
