@@ -46,7 +46,8 @@ class Choice:
     """State of the planner while it goes through its rules.
 
     `modulators`: unknowns on which a log variance depends, which no block can draw; `drawn`: those of them
-    that have an equation and a step already.
+    that have an equation and a step already.  `shares`: probabilities of binary predictors' higher codes, at means
+    that equations are centred at.  `codes`: by categorical equation, offset of its categories' places.
     """
 
     model: Model
@@ -56,14 +57,15 @@ class Choice:
     steps: list[PlannedStep] = field(default_factory=list)
     acceptances: list[tuple[str, str, float, int]] = field(default_factory=list)
     blocks: list[AffineBlock] = field(default_factory=list)
-    codes: dict[int, int] = field(
-        default_factory=dict
-    )  # by categorical equation: offset of its categories' places
-    modulators: set[Atom] = field(default_factory=set)
+    codes: dict[int, int] = field(default_factory=dict)
     drawn: set[Atom] = field(default_factory=set)
+    modulators: set[Atom] = field(init=False)
+    shares: set[Atom] = field(init=False)
 
     def __post_init__(self) -> None:
         self.modulators = modulators(self.regressions, self.symbols)
+        occurring = {atom for r in self.regressions.locations for atom in r.predictor(True).atoms()}
+        self.shares = {atom for atom in occurring if atom.kind == "share"}
 
 
 def modulators(regressions: Regressions, symbols: Symbols) -> set[Atom]:

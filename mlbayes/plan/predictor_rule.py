@@ -142,8 +142,7 @@ def _shrinkage(parts: Sequence[PredictorRegression]) -> list[Residual]:
 def share_of(choice: Choice, atom: Atom) -> Atom | None:
     """The probability of a binary predictor's higher code at its cluster mean, if an equation is centred at that."""
     share = Atom("share", atom.name, atom.level)
-    used = any(share in r.predictor(True).atoms() for r in choice.regressions.locations)
-    return share if atom.kind == "mean" and used else None
+    return share if atom.kind == "mean" and share in choice.shares else None
 
 
 def _has_equation(choice: Choice, name: str) -> bool:

@@ -37,41 +37,46 @@ def find_selection(choice: Choice, r: OutcomeRegression) -> Selection | None:
 
     Nothing else may hold y, whose own equation is a plain normal one with a variance of its own.
     """
-    model, symbols = choice.model, choice.symbols
-    name = model.variables[r.equation.outcome].indicates
+    name = choice.model.variables[r.equation.outcome].indicates
     if not name or r.equation.distribution is not Distribution.PROBIT or r.covariance:
         return None
-    y = symbols.value(name)
-    holders = [o for o in choice.regressions.outcomes if o is not r and y in o.expanded().atoms()]
-    if len(holders) != 1 or symbols.response(r.equation.outcome) in holders[0].expanded().atoms():
+    own = _only_equation_of(choice, name, r)
+    if own is None or not _is_plain(own) or not _has_own_variance(choice, own):
         return None
-    (own,) = holders
     predictor = r.predictor(False)
-    split = predictor.by_unknown([y])
-    coefficient, rest = split.get(y), split.get(None, Polynomial())
-    atoms = [] if coefficient is None else sorted(coefficient.atoms())
-    residual = own.equation.residual
-    if (
-        coefficient is None
-        or len(atoms) != 1
-        or coefficient.terms != {(atoms[0],): 1.0}
-        or not own.normal
-        or own.root is not None
-        or own.covariance
-        or residual is None
-        or model.parameters[residual].fixed is not None
-        or model.parameters[residual].definition is not None
-        or sum(o.precision == own.precision for o in choice.regressions.outcomes) > 1
-        or name in symbols.lag_orders
-        or any(part.variable == name for part in choice.regressions.predictors)
-    ):
-        return None
+    split = predictor.by_unknown([own.outcome])
+    rest = split.get(None, Polynomial())
     free = {top.atom: top for top in free_coefficients(choice, r, predictor)}
-    gamma = free.pop(atoms[0], None)
+    gamma = next((top for atom, top in free.items() if split.get(own.outcome) == Polynomial.of(atom)), None)
     if gamma is None:
         return None
-    others = [top for top in free.values() if rest.is_affine_in([top.atom])]
+    others = [top for top in free.values() if top is not gamma and rest.is_affine_in([top.atom])]
     return Selection(own, r, gamma, free_coefficients(choice, own, own.predictor(False)), others, rest)
+
+
+def _only_equation_of(choice: Choice, name: str, r: OutcomeRegression) -> OutcomeRegression | None:
+    """The equation of an incomplete variable, if nothing else but its missingness has to do with it."""
+    y, response = choice.symbols.value(name), choice.symbols.response(r.equation.outcome)
+    holders = [o for o in choice.regressions.outcomes if o is not r and y in o.expanded().atoms()]
+    modelled = any(part.variable == name for part in choice.regressions.predictors)
+    if len(holders) != 1 or modelled or name in choice.symbols.lag_orders:
+        return None
+    (own,) = holders
+    return own if own.outcome == y and response not in own.expanded().atoms() else None
+
+
+def _is_plain(own: OutcomeRegression) -> bool:
+    """Is an outcome itself normal, with one variance for all units and without covarying residuals."""
+    return own.normal and own.root is None and not own.covariance
+
+
+def _has_own_variance(choice: Choice, own: OutcomeRegression) -> bool:
+    """Is a residual variance free and that of no other equation."""
+    if own.equation.residual is None:
+        return False
+    parameter = choice.model.parameters[own.equation.residual]
+    sharing = [o for o in choice.regressions.outcomes if o.precision == own.precision]
+    return parameter.fixed is None and parameter.definition is None and len(sharing) == 1
 
 
 def plan_selection(choice: Choice, found: Selection) -> None:
