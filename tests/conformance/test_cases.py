@@ -11,10 +11,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from scripts import REFERENCE
 
-CONFORMANCE = Path(__file__).resolve().parents[3] / "shared" / "conformance"
 pytestmark = pytest.mark.skipif(
-    not (CONFORMANCE / "run.py").exists(), reason="no reference figures in ../shared/conformance"
+    not (REFERENCE / "run.py").exists(), reason="no reference figures in ../shared/conformance"
 )
 
 QUICK = ("ex6.5a", "ex6.10", "ex6.11a", "ex6.11b", "ex6.15", "ex6.20", "ex6.25")
@@ -65,7 +65,7 @@ def run(case: str, folder: Path, passes: bool = True) -> Path:
     """Run a case and hold it against its reference (it may differ unless it `passes`); returns the report."""
     command = f"{sys.executable} -m mlbayes"
     process = subprocess.run(
-        [sys.executable, str(CONFORMANCE / "run.py"), case]
+        [sys.executable, str(REFERENCE / "run.py"), case]
         + ["--command", command, "--out", str(folder), "--verbose"],
         capture_output=True,
         text=True,
@@ -92,10 +92,10 @@ def all_but(case: str, folder: Path, ignored: tuple[str, ...], *more: str) -> in
     `more`: options of the comparison.
     """
     report = run(case, folder, passes=False)
-    reference = CONFORMANCE / "reference" / f"{case}.json"
+    reference = REFERENCE / "reference" / f"{case}.json"
     options = ["--facts", "--skip", "residuals", "--ignore", ",".join(ignored), *more]
     process = subprocess.run(
-        [sys.executable, str(CONFORMANCE / "compare.py"), str(report), str(reference), *options],
+        [sys.executable, str(REFERENCE / "compare.py"), str(report), str(reference), *options],
         capture_output=True,
         text=True,
     )
@@ -126,8 +126,8 @@ def test_vector_autoregression_but_for_its_average_covariance(tmp_path):
 @pytest.fixture
 def compare(monkeypatch):
     """The module that holds reports against references; by its place, since others have the same name."""
-    monkeypatch.syspath_prepend(str(CONFORMANCE))
-    spec = importlib.util.spec_from_file_location("conformance_compare", CONFORMANCE / "compare.py")
+    monkeypatch.syspath_prepend(str(REFERENCE))
+    spec = importlib.util.spec_from_file_location("conformance_compare", REFERENCE / "compare.py")
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -136,7 +136,7 @@ def compare(monkeypatch):
 
 def test_average_covariance_of_the_reference_lacks_a_root(compare):
     """It is the correlation times both mean variances, where their standard deviations belong."""
-    found, _ = compare.rows_of(compare.read(CONFORMANCE / "reference" / "ex6.23.json"))
+    found, _ = compare.rows_of(compare.read(REFERENCE / "reference" / "ex6.23.json"))
     values = {(key[2], key[6]): row["estimate"] for key, row in found.items()}
     product = values["", "cor(x_i,y_i)"]
     for name in ("x_i", "y_i"):
@@ -146,7 +146,7 @@ def test_average_covariance_of_the_reference_lacks_a_root(compare):
 
 def test_a_random_slope_is_the_latent_variable_of_the_reference(tmp_path, compare):
     ours = rows(compare, run("ex6.20b", tmp_path))
-    reference = rows(compare, CONFORMANCE / "reference" / "ex6.20.json")
+    reference = rows(compare, REFERENCE / "reference" / "ex6.20.json")
     verdicts = {key: compare.judge(ours[key], reference[other]) for key, other in SAME.items()}
     assert [verdict for verdict, *_ in verdicts.values()] == ["good"] * len(SAME), verdicts
 

@@ -7,18 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scripts import source_of
 
 from mlbayes import pipeline
 from mlbayes.model.build import build_model
 from mlbayes.model.model import Model
 from mlbayes.plan.choose import PlannedModel, make_plan
 from mlbayes.problems import ProblemError, ProblemKind
-from mlbayes.source import Source
 
-ROOT = Path(__file__).resolve().parents[2]
-EXAMPLES = sorted(set((ROOT / "examples").glob("*/*.inp")) - {ROOT / "examples/simulation/data_only.inp"})
-SHARED = ROOT.parent / "shared"
-CONFORMANCE = sorted((SHARED / "conformance" / "scripts").glob("*.imp"))
 SIZES = (12, 20, 40, 80)  # units of the highest level to keep, until the model can be built
 ROWS = 400  # keep every so-manieth row where there are more
 
@@ -31,8 +27,7 @@ def spaced(count: int, most: int) -> np.ndarray:
 @cache
 def cut_model(path: Path) -> Model:
     """The model of a script on some clusters (rows of single-level data)."""
-    folder = path.parent if path in EXAMPLES else SHARED / "data"
-    script, problems = pipeline.parse(Source(folder / path.name, path.read_text()))
+    script, problems = pipeline.parse(source_of(path))
     assert problems == []
     table, rows, problems = pipeline.load(script)
     assert problems == []

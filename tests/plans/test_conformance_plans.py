@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import pytest
-from cut_models import CONFORMANCE, EXAMPLES, cut_plan
+from cut_models import cut_plan
+from scripts import for_each_conformance_script, for_each_example
 from test_joint_density import own_predictors, place, values_of, with_forms
 from toys import before_block
 from verifier import Dense, ScriptedDraws, engine_collapsed, engine_vector
@@ -42,12 +42,11 @@ def check(planned) -> None:
         np.testing.assert_allclose(np.diff(joint), np.diff(quadratic), rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: f"{path.parent.name}-{path.stem}")
+@for_each_example
 def test_plan_of_an_example(path: Path):
     check(cut_plan(path))
 
 
-@pytest.mark.skipif(not CONFORMANCE, reason="the conformance scripts (../shared) are not here")
-@pytest.mark.parametrize("path", CONFORMANCE, ids=lambda path: path.stem)
+@for_each_conformance_script
 def test_plan_of_a_conformance_script(path: Path):
     check(cut_plan(path))

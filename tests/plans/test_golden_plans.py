@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
+from scripts import CONFORMANCE, EXAMPLES, source_of, with_conformance_scripts
 
 from mlbayes import pipeline
 from mlbayes.problems import ProblemError, ProblemKind
 from mlbayes.source import Source
 
 HERE = Path(__file__).resolve().parent
-ROOT = HERE.parents[1]
-SHARED = ROOT.parent / "shared"
-CONFORMANCE = sorted((SHARED / "conformance" / "scripts").glob("*.imp"))
-EXAMPLES = sorted((ROOT / "examples").glob("*/*.inp"))
 
 
 def plans(scripts: dict[str, Source]) -> str:
@@ -32,12 +28,12 @@ def plans(scripts: dict[str, Source]) -> str:
     return "\n".join(parts)
 
 
-@pytest.mark.skipif(not CONFORMANCE, reason="the conformance scripts (../shared) are not here")
+@with_conformance_scripts
 def test_plans_of_the_conformance_scripts(golden):
-    scripts = {path.stem: Source(SHARED / "data" / path.name, path.read_text()) for path in CONFORMANCE}
+    scripts = {path.stem: source_of(path) for path in CONFORMANCE}
     golden(HERE / "golden" / "conformance_plans.txt", plans(scripts))
 
 
 def test_plans_of_the_examples(golden):
-    scripts = {f"{p.parent.name}/{p.stem}": Source(p, p.read_text()) for p in EXAMPLES}
+    scripts = {f"{path.parent.name}/{path.stem}": source_of(path) for path in EXAMPLES}
     golden(HERE / "golden" / "example_plans.txt", plans(scripts))

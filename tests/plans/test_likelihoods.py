@@ -7,7 +7,8 @@ from pathlib import Path
 import densities
 import numpy as np
 import pytest
-from cut_models import CONFORMANCE, EXAMPLES, cut_plan
+from cut_models import cut_plan
+from scripts import for_each_conformance_script, for_each_example
 from test_joint_density import PLANS, values_of
 from toy_models import COVARIANCE_MODELS, made
 from toys import Running
@@ -38,13 +39,12 @@ def test_likelihoods_of_toy_models(name):
     check(PLANS[name] if name in PLANS else made(name))
 
 
-@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: f"{path.parent.name}-{path.stem}")
+@for_each_example
 def test_likelihoods_of_an_example(path: Path):
     check(cut_plan(path))
 
 
-@pytest.mark.skipif(not CONFORMANCE, reason="the conformance scripts (../shared) are not here")
-@pytest.mark.parametrize("path", CONFORMANCE, ids=lambda path: path.stem)
+@for_each_conformance_script
 def test_likelihoods_of_a_conformance_script(path: Path):
     check(cut_plan(path))
 

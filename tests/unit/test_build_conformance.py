@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import tomllib
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from scripts import CONFORMANCE, DATA, REFERENCE, with_conformance_scripts
 
 from mlbayes.data.read import read_table
 from mlbayes.data.transform import apply_transforms
@@ -20,11 +20,8 @@ from mlbayes.model.model import Model
 from mlbayes.model.patterns import data_information
 from mlbayes.results.document import Block
 
-SHARED = Path(__file__).parents[2].parent / "shared"
-CONFORMANCE = SHARED / "conformance"
-pytestmark = pytest.mark.skipif(not CONFORMANCE.is_dir(), reason="the folder with the references is not here")
-
-SCRIPTS = sorted(path.stem for path in (CONFORMANCE / "scripts").glob("*.imp"))
+pytestmark = with_conformance_scripts
+SCRIPTS = [path.stem for path in CONFORMANCE]
 
 # The scripts without "-centred" have one centred predictor fewer than their reference.
 FEWER_CENTRED = {f"ex6.{n}" for n in ("1", "3a", "3b", "4", "7", "8", "9b")}
@@ -37,19 +34,19 @@ OTHER_BRACKETS = {"ex6.13"}
 @cache
 def cases() -> dict[str, str | None]:
     """The reference of each script."""
-    table = tomllib.loads((CONFORMANCE / "cases.toml").read_text())["cases"]
+    table = tomllib.loads((REFERENCE / "cases.toml").read_text())["cases"]
     return {name: case.get("reference") for name, case in table.items()}
 
 
 @cache
 def model_of(name: str) -> Model:
-    source = read_source(CONFORMANCE / "scripts" / f"{name}.imp")
+    source = read_source(REFERENCE / "scripts" / f"{name}.imp")
     script, syntax = parse_script(source)
     assert syntax == []
     assert script.data is not None
     identifiers = [identifier.name for identifier in script.cluster_ids]
     table = read_table(
-        SHARED / "data" / script.data.text,
+        DATA / script.data.text,
         tuple(variable.name for variable in script.variables),
         tuple(word.text for word in script.missing),
         frozenset(identifiers),
@@ -66,7 +63,7 @@ def reference_of(name: str) -> dict[str, Any]:
     reference = cases().get(name) or cases().get(f"{name}-centred")
     if reference is None:
         pytest.skip("the script has no reference")
-    found: dict[str, Any] = json.loads((CONFORMANCE / "reference" / f"{reference}.json").read_text())
+    found: dict[str, Any] = json.loads((REFERENCE / "reference" / f"{reference}.json").read_text())
     return found
 
 

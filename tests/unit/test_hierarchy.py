@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scripts import DATA, with_shared_data
 
 from mlbayes.data.read import read_table
 from mlbayes.data.table import Column, Table
@@ -20,7 +21,6 @@ from mlbayes.model.units import Hierarchy
 from mlbayes.problems import ProblemKind
 
 NAN = math.nan
-SHARED = Path(__file__).parents[2].parent / "shared" / "data"
 
 
 def table_of(**columns: Sequence[float] | Sequence[str]) -> Table:
@@ -214,9 +214,9 @@ def test_order_of_rows_changes_only_the_order(table: Table, seed: int) -> None:
         assert sizes[0] == sizes[1]
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="the folder of example data is not there")
+@with_shared_data
 def test_levels_of_real_data() -> None:
-    table = read_table(SHARED / "hs.csv", (), ())
+    table = read_table(DATA / "hs.csv", (), ())
     hierarchy = built(table, "school")
     levels = {name: level_of_values(hierarchy, table.values(name)[hierarchy.order]) for name in table.columns}
     assert {name for name, level in levels.items() if level == 1} == {"mathach", "ses", "female", "minority"}

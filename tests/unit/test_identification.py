@@ -7,16 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from modelling import built
+from scripts import CONFORMANCE, MODELS, source_of, title
 
 from mlbayes import pipeline
 from mlbayes.model.build import build_model
 from mlbayes.model.moments import draw_diagram, moments
-from mlbayes.source import Source
 
-ROOT = Path(__file__).resolve().parents[2]
-SHARED = ROOT.parent / "shared"
-EXAMPLES = sorted((ROOT / "examples").glob("*/*.inp"))
-CONFORMANCE = sorted((SHARED / "conformance" / "scripts").glob("*.imp"))
 SIGNS = ("identified", "is not measured", "is not set", "set twice", "free parameters")
 
 F = "LATENT: f; MODEL: "
@@ -102,15 +98,10 @@ def test_identified_models(text: str) -> None:
     assert doubts(text) == []
 
 
-@pytest.mark.parametrize(
-    "path", [*EXAMPLES, *CONFORMANCE], ids=lambda path: f"{path.parent.name}-{path.stem}"
-)
+@pytest.mark.parametrize("path", [*MODELS, *CONFORMANCE], ids=title)
 def test_no_warning_of_a_published_model(path: Path) -> None:
-    place = SHARED / "data" / path.name if path in CONFORMANCE else path
-    script, problems = pipeline.parse(Source(place, path.read_text()))
+    script, problems = pipeline.parse(source_of(path))
     assert problems == []
-    if script.only_simulates:
-        return  # there is no model to warn of
     table, rows, _ = pipeline.load(script)
     model, problems = build_model(script, table, rows)
     assert model is not None

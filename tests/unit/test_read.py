@@ -11,12 +11,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scripts import DATA, with_shared_data
 
 from mlbayes.data.read import BLOCK, SHOWN_LENGTHS, read_table, require_numeric
 from mlbayes.data.table import Table
 from mlbayes.problems import Problem, ProblemError, ProblemKind
-
-SHARED = Path(__file__).parents[2].parent / "shared" / "data"
 
 
 def written(tmp_path: Path, content: str | bytes) -> Path:
@@ -281,13 +280,13 @@ def test_hostile_words(tmp_path_factory: pytest.TempPathFactory, content: str) -
         assert not (column.texts is None and (column.values == 9).any())
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="the folder of example data is not there")
+@with_shared_data
 def test_real_files() -> None:
-    schools = read_table(SHARED / "hs.csv", (), ())
-    assert schools.rows == len((SHARED / "hs.csv").read_text().splitlines()) - 1
+    schools = read_table(DATA / "hs.csv", (), ())
+    assert schools.rows == len((DATA / "hs.csv").read_text().splitlines()) - 1
     assert schools.columns["mathach"].title == "MathAch"
     assert schools.values("sector").max() == 1
-    for path in sorted(SHARED.glob("*.dat")):
+    for path in sorted(DATA.glob("*.dat")):
         width = len(path.read_text("utf-8-sig").splitlines()[0].split())
         names = tuple(f"v{i}" for i in range(width))
         table = read_table(path, names, ("999",))

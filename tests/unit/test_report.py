@@ -10,6 +10,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 import synthetic
+from scripts import REFERENCE
 
 from mlbayes.output import layout
 from mlbayes.output.json_file import document_from_json, document_to_json
@@ -19,7 +20,7 @@ from mlbayes.results.build import build_document
 from mlbayes.results.document import Fit, Row, SavedOrder, Table
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "synthetic_report.txt"
-SHARED = Path(__file__).parents[2].parent / "shared" / "conformance" / "blimpout.py"
+BLIMPOUT = REFERENCE / "blimpout.py"
 SCHEMA = Path(schema.__file__).with_name("document.schema.json")
 
 
@@ -35,9 +36,9 @@ def document():
 
 
 def blimpout():
-    if not SHARED.exists():
+    if not BLIMPOUT.exists():
         pytest.skip("the reader of reports is not at hand (../shared/conformance/blimpout.py)")
-    spec = importlib.util.spec_from_file_location("blimpout", SHARED)
+    spec = importlib.util.spec_from_file_location("blimpout", BLIMPOUT)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

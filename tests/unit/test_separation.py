@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
 from hard_outcomes import Case, attempt, cases, model_of
 from modelling import built
+from scripts import CONFORMANCE, DATA, EXAMPLES, title, with_conformance_scripts
 
 from mlbayes import pipeline
 from mlbayes.problems import ProblemKind
 from mlbayes.source import Source
 
-ROOT = Path(__file__).resolve().parents[2]
-SHARED = ROOT.parent / "shared"
-EXAMPLES = sorted((ROOT / "examples").glob("*/*.inp"))
-CONFORMANCE = sorted((SHARED / "conformance" / "scripts").glob("*.imp"))
 SIGNS = ("(separation)", "depend on priors", "depends on priors", "no upper bound", "told apart")
 CASES = {name: case for name, case in cases().items() if not case.problem}
 REFUSED = {name: case for name, case in cases().items() if case.problem}
@@ -61,15 +57,15 @@ def test_ordinary_data_are_not_named(script):
     assert doubts(built(script).warnings) == []
 
 
-@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: f"{path.parent.name}-{path.stem}")
+@pytest.mark.parametrize("path", EXAMPLES, ids=title)
 def test_examples_are_not_named(path):
     parts, _ = pipeline.understand_parts(pipeline.read(path))  # none where data are only simulated
     assert [doubts(part.model.warnings) for part in parts] == [[] for _ in parts]
 
 
-@pytest.mark.skipif(not CONFORMANCE, reason="no scripts in ../shared/conformance")
+@with_conformance_scripts
 def test_scripts_of_the_reference_are_not_named(tmp_path):
-    for data in (SHARED / "data").iterdir():
+    for data in DATA.iterdir():
         shutil.copy(data, tmp_path)
     for path in CONFORMANCE:
         source = Source(tmp_path / path.name, path.read_text())
