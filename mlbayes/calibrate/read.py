@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mlbayes.calibrate.world import Vector, World
-from mlbayes.model.model import Kind
+from mlbayes.model.model import Kind, Model
 from mlbayes.plan.choose import PlannedModel
 from mlbayes.plan.polynomial import Atom
 
@@ -44,9 +44,7 @@ class Reader:
 
     def _read(self, world: World, store: Vector, atom: Atom) -> None:
         """A symbol that has a meaning of its own."""
-        variable = self.model.variables.get(atom.name)
-        nominal = variable is not None and variable.kind is Kind.NOMINAL
-        name = f"{atom.name}.{atom.index}" if nominal else atom.name
+        name = name_of(self.model, atom)
         match atom.kind:
             case "value":
                 world.data[atom.name] = self.vector(store, atom)
@@ -112,3 +110,11 @@ def lower_triangle(store: Vector, place: int, n: int) -> Vector:
     matrix = np.zeros((n, n))
     matrix[np.tril_indices(n)] = store[place : place + n * (n + 1) // 2]
     return matrix
+
+
+def name_of(model: Model, atom: Atom) -> str:
+    """What a World calls the variable of a symbol, or its dummy variable."""
+    variable = model.variables.get(atom.name)
+    return (
+        f"{atom.name}.{atom.index}" if variable is not None and variable.kind is Kind.NOMINAL else atom.name
+    )

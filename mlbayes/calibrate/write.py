@@ -12,9 +12,10 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from mlbayes.calibrate.read import name_of
 from mlbayes.calibrate.world import Vector, World, labels_of
 from mlbayes.engine.sweep import run_step
-from mlbayes.model.model import Distribution, Kind, Model
+from mlbayes.model.model import Distribution, Model
 from mlbayes.plan import plan as p
 from mlbayes.plan.affine import AffineBlock
 from mlbayes.plan.categories import category_labels
@@ -68,9 +69,7 @@ class Writer:
 
     def _value(self, world: World, atom: Atom) -> Vector | float | None:
         """The value of a symbol that a World knows."""
-        variable = self.model.variables.get(atom.name)
-        nominal = variable is not None and variable.kind is Kind.NOMINAL
-        name = f"{atom.name}.{atom.index}" if nominal else atom.name
+        name = name_of(self.model, atom)
         match atom.kind:
             case "value":
                 return world.data[atom.name]

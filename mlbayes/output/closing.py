@@ -94,21 +94,25 @@ def summary_lines(document: Document) -> list[str]:
     """IMPUTED DATA SUMMARIES: means over data sets."""
     lines = ["IMPUTED DATA SUMMARIES:", ""]
     lines += paragraph("NOTE", f"Summaries are averaged across {document.data_sets} data sets.")
-    lines += ["", header("Variables", SUMMARY_COLUMNS), RULE]
-    for item in document.summaries:
-        values = (item.mean, item.sd, item.q25, item.q50, item.q75, item.min, item.max)
-        lines += row(item.variable, [number(value, "nan") for value in values])
-    return [*lines, "", RULE]
+    rows = [(s.variable, (s.mean, s.sd, s.q25, s.q50, s.q75, s.min, s.max)) for s in document.summaries]
+    return [*lines, "", *_variables(SUMMARY_COLUMNS, rows)]
 
 
 def simulated_lines(document: Document) -> list[str]:
     """SIMULATED DATA SUMMARIES, of variables of a higher level over its units."""
     if not document.simulated:
         return []
-    lines = ["SIMULATED DATA SUMMARIES:", "", header("Variables", SIMULATED_COLUMNS), RULE]
-    for item in document.simulated:
-        values = (item.mean, item.variance, item.sd, item.q25, item.q50, item.q75, item.missing)
-        lines += row(item.variable, [number(value, "nan") for value in values])
+    rows = [
+        (s.variable, (s.mean, s.variance, s.sd, s.q25, s.q50, s.q75, s.missing)) for s in document.simulated
+    ]
+    return ["SIMULATED DATA SUMMARIES:", "", *_variables(SIMULATED_COLUMNS, rows)]
+
+
+def _variables(columns: Sequence[str], rows: Sequence[tuple[str, Sequence[float | None]]]) -> list[str]:
+    """A table with a row of numbers for each variable."""
+    lines = [header("Variables", columns), RULE]
+    for name, values in rows:
+        lines += row(name, [number(value, "nan") for value in values])
     return [*lines, "", RULE]
 
 

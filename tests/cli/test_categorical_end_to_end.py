@@ -9,8 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-from mlbayes.cli import main
+from end_to_end import run_in
 
 SCRIPT = """\
 DATA: data.csv;
@@ -52,10 +51,6 @@ def data(rng: np.random.Generator) -> dict[str, np.ndarray]:
     return {"c": c, "o": o, "b": b, "g": g, "n": n, "x": x.round(3), "z": z.round(3), "m": m}
 
 
-def written(value: float) -> str:
-    return "NA" if math.isnan(value) else f"{value:g}"
-
-
 @pytest.fixture(scope="module")
 def original() -> dict[str, np.ndarray]:
     return data(np.random.default_rng(19))
@@ -64,13 +59,7 @@ def original() -> dict[str, np.ndarray]:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory, original) -> Path:
     """A folder in which the script has run."""
-    folder = tmp_path_factory.mktemp("categorical")
-    rows = [",".join(original), *(",".join(map(written, r)) for r in zip(*original.values(), strict=True))]
-    (folder / "data.csv").write_text("\n".join(rows) + "\n")
-    (folder / "model.inp").write_text(SCRIPT)
-    arguments = ["--quiet", "--output", str(folder / "r.txt"), "--json", str(folder / "r.json")]
-    assert main([str(folder / "model.inp"), *arguments]) == 0
-    return folder
+    return run_in(tmp_path_factory.mktemp("categorical"), SCRIPT, original)
 
 
 @pytest.fixture(scope="module")

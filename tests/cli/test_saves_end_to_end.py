@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from end_to_end import as_text, run_in
 
 from mlbayes.cli import main
 
@@ -58,13 +59,6 @@ def data(rng: np.random.Generator) -> dict[str, np.ndarray]:
     return dict(zip(COLUMNS, (np.round(column, 3) for column in columns), strict=True))
 
 
-def as_text(columns: dict[str, np.ndarray]) -> str:
-    rows = [
-        [("NA" if math.isnan(x) else f"{x:g}") for x in row] for row in zip(*columns.values(), strict=True)
-    ]
-    return "\n".join(",".join(row) for row in [list(columns), *rows]) + "\n"
-
-
 def read(path: Path) -> tuple[list[str], np.ndarray]:
     """Names and numbers of a comma-separated file, nan where missing."""
     with path.open() as file:
@@ -80,12 +74,7 @@ def original() -> dict[str, np.ndarray]:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory, original) -> Path:
     """A folder in which the script has run."""
-    folder = tmp_path_factory.mktemp("saves")
-    (folder / "data.csv").write_text(as_text(original))
-    (folder / "model.inp").write_text(SCRIPT)
-    arguments = ["--quiet", "--output", str(folder / "r.txt"), "--json", str(folder / "r.json")]
-    assert main([str(folder / "model.inp"), *arguments]) == 0
-    return folder
+    return run_in(tmp_path_factory.mktemp("saves"), SCRIPT, original)
 
 
 @pytest.fixture(scope="module")

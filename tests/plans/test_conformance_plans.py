@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from cut_models import cut_plan
 from scripts import for_each_conformance_script, for_each_example
-from test_joint_density import own_predictors, place, values_of, with_forms
+from test_joint_density import log_densities_of_block
 from toys import before_block
 from verifier import Dense, ScriptedDraws, engine_collapsed, engine_vector
 
@@ -31,15 +31,9 @@ def check(planned) -> None:
         np.testing.assert_allclose((engine_vector(running.store, dense) - dense.mean) / scale, 0.0, atol=1e-5)
         if any(planned.model.variables[name].level > 1 for name in planned.model.weights):
             continue  # weights of clusters define conditional distributions only
-        joint, quadratic = [], []
-        for _ in range(2):
-            t = dense.mean + scale * 0.1 * rng.normal(size=dense.size)
-            store = running.store.copy()
-            place(planned, store, dense, t)
-            values = with_forms(values_of(planned, store), planned, block)
-            joint.append(values.log_joint(own_predictors(block)))
-            quadratic.append(-0.5 * float(t @ dense.precision @ t) + float(dense.linear @ t))
-        np.testing.assert_allclose(np.diff(joint), np.diff(quadratic), rtol=1e-4, atol=1e-4)
+        states = [dense.mean + scale * 0.1 * rng.normal(size=dense.size) for _ in range(2)]
+        joint, own = log_densities_of_block(running, block, dense, states)
+        np.testing.assert_allclose(np.diff(joint), np.diff(own), rtol=1e-4, atol=1e-4)
 
 
 @for_each_example

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 from toy_models import MODELS, made
-from toys import Running, before_block, holed, plan_of, steps_of, two_level, vector
+from toys import Running, at_step, before_block, holed, plan_of, steps_of, two_level, vector
 from verifier import Dense, engine_vector
 
 from mlbayes.engine.steps.cells import log_densities
@@ -116,6 +116,19 @@ def own_predictors(block) -> list[str]:
     return list(dict.fromkeys(atom.name.split()[0].split(".")[0] for atom in parts))
 
 
+def log_densities_of_block(running: Running, block, dense: Dense, states) -> tuple[list[float], list[float]]:
+    """The joint log density with the unknowns of a block in some states, and that which the block gives to them."""
+    planned = running.planned
+    joint, own = [], []
+    for t in states:
+        store = running.store.copy()
+        place(planned, store, dense, t)
+        values = with_forms(values_of(planned, store), planned, block)
+        joint.append(values.log_joint(own_predictors(block)))
+        own.append(-0.5 * float(t @ dense.precision @ t) + float(dense.linear @ t))
+    return joint, own
+
+
 @pytest.mark.parametrize("name", PLANS)
 def test_blocks_target_the_joint_density(name):
     planned = PLANS[name]
@@ -123,15 +136,9 @@ def test_blocks_target_the_joint_density(name):
     for block in planned.blocks:
         running = before_block(planned, block.number)
         dense = Dense(planned, running.store.copy(), block)
-        joint, quadratic = [], []
-        for _ in range(3):
-            t = dense.mean + 0.3 * rng.normal(size=dense.size)
-            store = running.store.copy()
-            place(planned, store, dense, t)
-            values = with_forms(values_of(planned, store), planned, block)
-            joint.append(values.log_joint(own_predictors(block)))
-            quadratic.append(-0.5 * float(t @ dense.precision @ t) + float(dense.linear @ t))
-        np.testing.assert_allclose(np.diff(joint), np.diff(quadratic), rtol=1e-7, atol=1e-6)
+        states = [dense.mean + 0.3 * rng.normal(size=dense.size) for _ in range(3)]
+        joint, own = log_densities_of_block(running, block, dense, states)
+        np.testing.assert_allclose(np.diff(joint), np.diff(own), rtol=1e-7, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", PLANS)
@@ -164,9 +171,7 @@ def test_cells_target_the_joint_density(name):
     """Changing one cell changes the log density that the step gives to it as it does the joint one."""
     planned = PLANS[name]
     for number in steps_of(planned, p.STEP_CELLS):
-        running = Running.start(planned, sweeps=3)
-        for before in range(number):
-            running.step(before)
+        running = at_step(planned, number)
         row = planned.plan.cells[planned.plan.steps[number, 1]]
         n = int(planned.plan.sets[row[p.CELL_SET], p.SET_UNITS])
         store = running.store
@@ -199,9 +204,7 @@ def test_transformed_cells_target_the_joint_density(name):
     """The same of cells that move on the transformed scale: the density there is less by the derivative."""
     planned = PLANS[name]
     for number in steps_of(planned, p.STEP_CELLS):
-        running = Running.start(planned, sweeps=3)
-        for before in range(number):
-            running.step(before)
+        running = at_step(planned, number)
         row = planned.plan.cells[planned.plan.steps[number, 1]]
         n = int(planned.plan.sets[row[p.CELL_SET], p.SET_UNITS])
         store = running.store
@@ -284,9 +287,7 @@ def test_responses_target_the_joint_density(name):
     """Means of latent responses, and evidence for the codes of each missing category."""
     planned = PLANS[name]
     for number in steps_of(planned, p.STEP_RESPONSES):
-        running = Running.start(planned, sweeps=3)
-        for before in range(number):
-            running.step(before)
+        running = at_step(planned, number)
         row = planned.plan.responses[planned.plan.steps[number, 1]]
         store = running.store
         symbol = next(a for a in planned.symbols.place if planned.symbols.place[a] == row[p.RESPONSE_VALUE])
@@ -324,9 +325,7 @@ def test_categories_target_the_joint_density(name):
     """Means of the responses of nominal variables, evidence for the codes of missing ones, codes that are drawn."""
     planned = PLANS[name]
     for number in steps_of(planned, p.STEP_NOMINAL):
-        running = Running.start(planned, sweeps=3)
-        for before in range(number):
-            running.step(before)
+        running = at_step(planned, number)
         plan, store = planned.plan, running.store
         row = plan.nominals[plan.steps[number, 1]]
         symbol = next(
@@ -382,9 +381,7 @@ def test_parameters_target_the_joint_density(name):
     planned = PLANS[name]
     blocks = {block.number: block for block in planned.blocks}
     for number in steps_of(planned, p.STEP_PARAMETER):
-        running = Running.start(planned, sweeps=3)
-        for before in range(number):
-            running.step(before)
+        running = at_step(planned, number)
         row = planned.plan.parameters[planned.plan.steps[number, 1]]
         store = running.store
         current = store[row[p.PARAMETER_TARGET]]
@@ -435,9 +432,7 @@ def test_scales_move_along_with_the_power():
     """Standard deviations of residuals and random effects by the geometric mean of the derivative."""
     planned = PLANS["Yeo-Johnson, clusters"]
     (number,) = steps_of(planned, p.STEP_PARAMETER)
-    running = Running.start(planned, sweeps=3)
-    for before in range(number):
-        running.step(before)
+    running = at_step(planned, number)
     row = planned.plan.parameters[planned.plan.steps[number, 1]]
     (r,) = planned.regressions.outcomes
     store, places = running.store, np.arange(r.factors[0], r.factors[0] + 3)
@@ -469,9 +464,7 @@ def test_what_a_log_variance_depends_on_targets_the_joint_density(name):
     tables = planned.plan.modulated, planned.plan.modulated_pairs, planned.plan.sets, planned.plan.index
     d = np.zeros(4)
     for number in steps_of(planned, p.STEP_MODULATOR):
-        running = Running.start(planned, sweeps=3)
-        for before in range(number):
-            running.step(before)
+        running = at_step(planned, number)
         row = planned.plan.modulators[planned.plan.steps[number, 1]]
         store = running.store
         atom, units = modulator_symbol(planned, store, row)
@@ -525,9 +518,7 @@ def test_coefficients_of_log_variances_target_the_joint_density(name):
     """Also means and standard deviations of random log variances, which take the log variances along."""
     planned = PLANS[name]
     for number in steps_of(planned, p.STEP_NEWTON):
-        running = Running.start(planned, sweeps=3)
-        for before in range(number):
-            running.step(before)
+        running = at_step(planned, number)
         plan, row = planned.plan, planned.plan.newtons[planned.plan.steps[number, 1]]
         theta, tau, scratch = (np.zeros(row[p.NEWTON_SIZE] + 3) for _ in range(3))
         read_parameters(plan, running.store, row, theta)
@@ -566,9 +557,7 @@ def test_covariance_matrix_moves_with_a_latent_log_variance():
     text = "LATENT: g = u l; MODEL: u ~ 1; l ~ 1 w; y ~ 1@u x; var(y) ~ 1@l z; u ~~ l;"
     planned = plan_of("DATA: toy.dat; MISSING: NA; CLUSTERID: g; FIXED: z w; " + text, two_level())
     (number,) = steps_of(planned, p.STEP_NEWTON)
-    running = Running.start(planned, sweeps=5)
-    for before in range(number):
-        running.step(before)
+    running = at_step(planned, number, sweeps=5)
     (c,) = planned.regressions.covariances
     row = planned.plan.newtons[planned.plan.steps[number, 1]]
     first = planned.plan.index[row[p.NEWTON_GROUPS] + 1]
@@ -632,9 +621,7 @@ def test_a_parameter_in_equations_that_covary():
         text + "l2 ~ truncate(-5, 5); l4 ~ truncate(-5, 5); l1 ~ normal(0, 1);", holed(two_level, ("y", "x"))
     )
     (number,) = steps_of(planned, p.STEP_PARAMETER)
-    running = Running.start(planned, sweeps=3)
-    for before in range(number):
-        running.step(before)
+    running = at_step(planned, number)
     row = planned.plan.parameters[planned.plan.steps[number, 1]]
     assert row[p.PARAMETER_BLOCK] < 0
     block = next(b for b in planned.blocks if len(b.residuals) == 2 and b.couplings)

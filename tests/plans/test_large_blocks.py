@@ -8,7 +8,7 @@ from rates import ALPHA
 from scipy import stats
 from test_covariance_steps import dense_interweaving
 from toy_models import made
-from toys import Running, before_block, generator, plan_of, steps_of
+from toys import Running, at_step, before_block, generator, plan_of, steps_of
 from verifier import Dense, ScriptedDraws, engine_collapsed, engine_vector
 
 from mlbayes.engine.elimination import eliminate
@@ -70,9 +70,7 @@ def test_blocks_larger_than_a_chunk(build):
 def test_interweaving_over_chunks(build):
     planned = build()
     number = steps_of(planned, p.STEP_INTERWEAVE)[0]
-    running = Running.start(planned, sweeps=2)
-    for before in range(number):
-        running.step(before)
+    running = at_step(planned, number, sweeps=2)
     block = planned.blocks[-1]
     dense = Dense(planned, running.store.copy(), block)
     precision, linear = dense_interweaving(dense, engine_vector(running.store, dense))
