@@ -80,19 +80,18 @@ class AffineBlock:
     # ------------------------------------------------------------------ tiers
     def prepare(self) -> None:
         """Write the steps that bring the block's cross products up to date, and its tables."""
-        first = self.builder.count("program")
-        self._make_tiers()
-        late: list[CrossProducts] = []
-        pairs = [(e, e, residual.precision) for e, residual in enumerate(self.residuals)]
-        pairs += [(c.first, c.second, c.precision) for c in self.couplings]
-        for e, f, precision in pairs:
-            self._mix_cells(e, f, precision)
-            products = self._mix_units(e, f, precision)
-            if products is not None:
-                late.append(products)
-        tables = BlockTables(self)
-        self._sync_bounded(tables.values)
-        self.builder.step_program(first)
+        with self.builder.program():
+            self._make_tiers()
+            late: list[CrossProducts] = []
+            pairs = [(e, e, residual.precision) for e, residual in enumerate(self.residuals)]
+            pairs += [(c.first, c.second, c.precision) for c in self.couplings]
+            for e, f, precision in pairs:
+                self._mix_cells(e, f, precision)
+                products = self._mix_units(e, f, precision)
+                if products is not None:
+                    late.append(products)
+            tables = BlockTables(self)
+            self._sync_bounded(tables.values)
         for products in late:
             if products.rows is not None:
                 products.rows.step()

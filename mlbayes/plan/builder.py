@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 from numpy.typing import NDArray
@@ -163,6 +164,13 @@ class PlanBuilder:
         """Append a step that runs the instructions added since `first`, if there are any."""
         if self.count("program") > first:
             self.step(p.STEP_PROGRAM, first, self.count("program"))
+
+    @contextmanager
+    def program(self) -> Iterator[None]:
+        """A step that runs the instructions added meanwhile, if there are any."""
+        first = self.count("program")
+        yield
+        self.step_program(first)
 
     def finish(self) -> tuple[Plan, Vector]:
         """The plan and the first state of its store."""

@@ -110,19 +110,18 @@ class CellStep:
         assert cells.members is not None
         n = cells.units
         values, proposals = builder.zeros(n), builder.zeros(n)
-        first = builder.count("program")
-        members = builder.indices(cells.members)
-        builder.instruct(p.OP_GATHER, values, n, self.symbols.offset(moved.atom), members)
-        if moved.power is not None:
-            self.power = Evaluator(self.symbols, cells).vector(Polynomial.of(moved.power))
-        mean, dispersion = -1, -1
-        if self.counts is not None:
-            means, dispersion = self.counts
-            mean = builder.zeros(n)
-            builder.instruct(p.OP_GATHER, mean, n, means, members)
-        prepared = [self._residual_coefficients(residual) for residual in self.residuals]
-        chosen = [self._logit_coefficients(logits) for logits in self.logits]
-        builder.step_program(first)
+        with builder.program():
+            members = builder.indices(cells.members)
+            builder.instruct(p.OP_GATHER, values, n, self.symbols.offset(moved.atom), members)
+            if moved.power is not None:
+                self.power = Evaluator(self.symbols, cells).vector(Polynomial.of(moved.power))
+            mean, dispersion = -1, -1
+            if self.counts is not None:
+                means, dispersion = self.counts
+                mean = builder.zeros(n)
+                builder.instruct(p.OP_GATHER, mean, n, means, members)
+            prepared = [self._residual_coefficients(residual) for residual in self.residuals]
+            chosen = [self._logit_coefficients(logits) for logits in self.logits]
         rows = [
             self._proposal_program(units, coefficients, proposals, residual)
             for (units, coefficients), residual in zip(prepared, self.residuals, strict=True)
@@ -138,11 +137,12 @@ class CellStep:
         last = builder.count("cell_equations")
         step = [cells.number, values, proposals, start, last, memory, REPEATS, mean, dispersion]
         builder.step(p.STEP_CELLS, builder.add("cells", step))
-        first = builder.count("program")
-        builder.instruct(p.OP_SCATTER, values, n, self.symbols.offset(moved.atom), members)
-        if moved.shown is not None:
-            builder.instruct(p.OP_SCATTER, self._shown(values), n, self.symbols.offset(moved.shown), members)
-        builder.step_program(first)
+        with builder.program():
+            builder.instruct(p.OP_SCATTER, values, n, self.symbols.offset(moved.atom), members)
+            if moved.shown is not None:
+                builder.instruct(
+                    p.OP_SCATTER, self._shown(values), n, self.symbols.offset(moved.shown), members
+                )
         return memory
 
     def _shown(self, moved: int) -> int:

@@ -28,17 +28,16 @@ def conditional(
     builder, n = symbols.builder, units.units
     sets: dict[int, UnitSet] = {}
     parts: list[tuple[UnitSet, int, int]] = []
-    first = builder.count("program")
-    for residual in residuals:
-        below, active = dependents(symbols, units, residual)
-        below = sets.setdefault(residual.level, below)
-        factor = None if active.all() else active
-        evaluator = Evaluator(symbols, below)
-        split = residual.polynomial.by_unknown([atom])
-        c = evaluator.vector(split.get(atom, Polynomial()), factor)
-        a = evaluator.vector(split.get(None, Polynomial()), factor)
-        parts.append((below, c, a))
-    builder.step_program(first)
+    with builder.program():
+        for residual in residuals:
+            below, active = dependents(symbols, units, residual)
+            below = sets.setdefault(residual.level, below)
+            factor = None if active.all() else active
+            evaluator = Evaluator(symbols, below)
+            split = residual.polynomial.by_unknown([atom])
+            c = evaluator.vector(split.get(atom, Polynomial()), factor)
+            a = evaluator.vector(split.get(None, Polynomial()), factor)
+            parts.append((below, c, a))
     start = builder.count("products")
     sums: list[tuple[int, int, int, int]] = []
     for e, f, precision in pairs:
@@ -53,16 +52,15 @@ def conditional(
             builder.add("products", [other, below.number, d, a, -1])
             sums.append((precision, -1, other, 1))
     builder.step(p.STEP_PRODUCTS, start, builder.count("products"))
-    first = builder.count("program")
-    total, linear = builder.zeros(n), builder.zeros(n)
-    builder.instruct(p.OP_FILL, total, n, builder.zero)
-    builder.instruct(p.OP_FILL, linear, n, builder.zero)
-    for precision, both, mixed, times in sums:
-        weight, minus = builder.zeros(1), builder.zeros(1)
-        builder.instruct(p.OP_SCALE, weight, 1, precision, builder.scalar(float(times)))
-        builder.instruct(p.OP_SCALE, minus, 1, precision, builder.scalar(-1.0))
-        if both >= 0:
-            builder.instruct(p.OP_ADD_SCALED, total, n, both, weight)
-        builder.instruct(p.OP_ADD_SCALED, linear, n, mixed, minus)
-    builder.step_program(first)
+    with builder.program():
+        total, linear = builder.zeros(n), builder.zeros(n)
+        builder.instruct(p.OP_FILL, total, n, builder.zero)
+        builder.instruct(p.OP_FILL, linear, n, builder.zero)
+        for precision, both, mixed, times in sums:
+            weight, minus = builder.zeros(1), builder.zeros(1)
+            builder.instruct(p.OP_SCALE, weight, 1, precision, builder.scalar(float(times)))
+            builder.instruct(p.OP_SCALE, minus, 1, precision, builder.scalar(-1.0))
+            if both >= 0:
+                builder.instruct(p.OP_ADD_SCALED, total, n, both, weight)
+            builder.instruct(p.OP_ADD_SCALED, linear, n, mixed, minus)
     return total, linear

@@ -50,8 +50,8 @@ class Evidence:
             return self.cells, -1
         builder, n = self.builder, self.cells.units * len(self.labels)
         evidence = builder.zeros(n)
-        builder.instruct(p.OP_FILL, evidence, n, builder.zero)
-        builder.step_program(builder.count("program") - 1)
+        with builder.program():
+            builder.instruct(p.OP_FILL, evidence, n, builder.zero)
         if residuals:
             self._add_residuals(evidence, residuals, pairs)
         for one in logits:
@@ -71,18 +71,17 @@ class Evidence:
     def _add_residuals(self, evidence: int, residuals: Sequence[Residual], pairs: Sequence[Coupling]) -> None:
         """Quadratic forms of normal residuals at each category."""
         builder, cells = self.builder, self.cells
-        first = builder.count("program")
-        units: list[UnitSet] = []
-        vectors: list[list[int]] = []
-        shared: dict[int, UnitSet] = {}
-        for residual in residuals:
-            found, active = dependents(self.symbols, cells, residual)
-            units.append(shared.setdefault(residual.level, found))
-            evaluator = Evaluator(self.symbols, units[-1])
-            factor = None if active.all() else active
-            at = [self._at(residual.polynomial, label) for label in self.labels]
-            vectors.append([evaluator.vector(polynomial, factor) for polynomial in at])
-        builder.step_program(first)
+        with builder.program():
+            units: list[UnitSet] = []
+            vectors: list[list[int]] = []
+            shared: dict[int, UnitSet] = {}
+            for residual in residuals:
+                found, active = dependents(self.symbols, cells, residual)
+                units.append(shared.setdefault(residual.level, found))
+                evaluator = Evaluator(self.symbols, units[-1])
+                factor = None if active.all() else active
+                at = [self._at(residual.polynomial, label) for label in self.labels]
+                vectors.append([evaluator.vector(polynomial, factor) for polynomial in at])
         terms = [(e, e, residual.precision, -0.5) for e, residual in enumerate(residuals)]
         terms += [(c.first, c.second, c.precision, -1.0) for c in pairs]
         start = builder.count("products")
@@ -93,39 +92,36 @@ class Evidence:
                 builder.add("products", [target, units[e].number, vectors[e][c], vectors[f][c], -1])
             targets.append(row)
         builder.step(p.STEP_PRODUCTS, start, builder.count("products"))
-        first = builder.count("program")
-        for (_, _, precision, times), row in zip(terms, targets, strict=True):
-            scale = builder.zeros(1)
-            builder.instruct(p.OP_SCALE, scale, 1, precision, builder.scalar(times))
-            for c, target in enumerate(row):
-                place = evidence + c * cells.units
-                builder.instruct(p.OP_ADD_SCALED, place, cells.units, target, scale)
-        builder.step_program(first)
+        with builder.program():
+            for (_, _, precision, times), row in zip(terms, targets, strict=True):
+                scale = builder.zeros(1)
+                builder.instruct(p.OP_SCALE, scale, 1, precision, builder.scalar(times))
+                for c, target in enumerate(row):
+                    place = evidence + c * cells.units
+                    builder.instruct(p.OP_ADD_SCALED, place, cells.units, target, scale)
 
     def _add_logits(self, evidence: int, logits: Logits) -> None:
         """Log probabilities of a nominal outcome at each category."""
         builder, cells = self.builder, self.cells
-        first = builder.count("program")
-        units, _ = dependents(self.symbols, cells, logits)
-        n, size = units.units, len(logits.predictors)
-        evaluator = Evaluator(self.symbols, units)
-        place = evaluator.vector(Polynomial.of(logits.place))
-        found = []
-        for label in self.labels:
-            both, target = builder.zeros(n * size), builder.zeros(n)
-            for k, predictor in enumerate(logits.predictors):
-                source = evaluator.vector(self._at(predictor, label))
-                builder.instruct(p.OP_COPY, both + k * n, n, source)
-            builder.instruct(p.OP_CHOICE, target, n, place, both, size + 1)
-            found.append(target)
-        builder.step_program(first)
+        with builder.program():
+            units, _ = dependents(self.symbols, cells, logits)
+            n, size = units.units, len(logits.predictors)
+            evaluator = Evaluator(self.symbols, units)
+            place = evaluator.vector(Polynomial.of(logits.place))
+            found = []
+            for label in self.labels:
+                both, target = builder.zeros(n * size), builder.zeros(n)
+                for k, predictor in enumerate(logits.predictors):
+                    source = evaluator.vector(self._at(predictor, label))
+                    builder.instruct(p.OP_COPY, both + k * n, n, source)
+                builder.instruct(p.OP_CHOICE, target, n, place, both, size + 1)
+                found.append(target)
         ones = builder.vector([1.0] * n)
         start = builder.count("products")
         sums = [builder.zeros(cells.units) for _ in found]
         for target, source in zip(sums, found, strict=True):
             builder.add("products", [target, units.number, source, ones, -1])
         builder.step(p.STEP_PRODUCTS, start, builder.count("products"))
-        first = builder.count("program")
-        for c, source in enumerate(sums):
-            builder.instruct(p.OP_ADD, evidence + c * cells.units, cells.units, source)
-        builder.step_program(first)
+        with builder.program():
+            for c, source in enumerate(sums):
+                builder.instruct(p.OP_ADD, evidence + c * cells.units, cells.units, source)

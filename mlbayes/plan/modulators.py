@@ -53,11 +53,10 @@ def publish_root(choice: Choice, r: OutcomeRegression) -> None:
     root = choice.regressions.modelled_by(r).root
     assert root is not None
     units = builder.unit_set(root.level, symbols.units(root.level), None, None)
-    first = builder.count("program")
-    source, target = Evaluator(symbols, units).vector(r.predictor(False)), symbols.offset(root)
-    builder.instruct(p.OP_SCALE, target, units.units, source, builder.scalar(-0.5))
-    builder.instruct(p.OP_EXP, target, units.units, target)
-    builder.step_program(first)
+    with builder.program():
+        source, target = Evaluator(symbols, units).vector(r.predictor(False)), symbols.offset(root)
+        builder.instruct(p.OP_SCALE, target, units.units, source, builder.scalar(-0.5))
+        builder.instruct(p.OP_EXP, target, units.units, target)
 
 
 def deviation(r: OutcomeRegression) -> Polynomial:
@@ -100,30 +99,28 @@ class Modulator:
         units = self._units()
         precision, linear = conditional(self.symbols, units, self.atom, residuals, precisions)
         builder, n = self.builder, units.units
-        first = builder.count("program")
-        values, target = builder.zeros(n), self.symbols.offset(self.atom)
-        members = builder.indices(units.members if units.members is not None else np.arange(n))
-        builder.instruct(p.OP_GATHER, values, n, target, members)
-        roots: dict[int, int] = {}
-        rows = [self._row(units, y, roots) for y in together]
-        numbers = {y.number: builder.add("modulated", row) for y, row in zip(together, rows, strict=True)}
-        start = numbers[together[0].number]
-        last = start + sum(self._is_in(y) for y in together)
-        first_pair = builder.count("modulated_pairs")
-        for one, two, element in self._pairs(together):
-            n_rows = builder.tables["sets"][rows[0][p.MODULATED_SET]][p.SET_UNITS]
-            product = builder.zeros(n_rows)
-            builder.instruct(p.OP_MULTIPLY, product, n_rows, roots[one], roots[two])
-            builder.instruct(p.OP_SCALE, product, n_rows, product, element)
-            builder.add("modulated_pairs", [numbers[one], numbers[two], product])
-        builder.step_program(first)
+        with builder.program():
+            values, target = builder.zeros(n), self.symbols.offset(self.atom)
+            members = builder.indices(units.members if units.members is not None else np.arange(n))
+            builder.instruct(p.OP_GATHER, values, n, target, members)
+            roots: dict[int, int] = {}
+            rows = [self._row(units, y, roots) for y in together]
+            numbers = {y.number: builder.add("modulated", row) for y, row in zip(together, rows, strict=True)}
+            start = numbers[together[0].number]
+            last = start + sum(self._is_in(y) for y in together)
+            first_pair = builder.count("modulated_pairs")
+            for one, two, element in self._pairs(together):
+                n_rows = builder.tables["sets"][rows[0][p.MODULATED_SET]][p.SET_UNITS]
+                product = builder.zeros(n_rows)
+                builder.instruct(p.OP_MULTIPLY, product, n_rows, roots[one], roots[two])
+                builder.instruct(p.OP_SCALE, product, n_rows, product, element)
+                builder.add("modulated_pairs", [numbers[one], numbers[two], product])
         memory = builder.zeros(2)
         last_pair = builder.count("modulated_pairs")
         step = [n, values, precision, linear, start, last, first_pair, last_pair, memory]
         builder.step(p.STEP_MODULATOR, builder.add("modulators", step))
-        first = builder.count("program")
-        builder.instruct(p.OP_SCATTER, values, n, target, members)
-        builder.step_program(first)
+        with builder.program():
+            builder.instruct(p.OP_SCATTER, values, n, target, members)
         for r in self.modulated:
             if r is not unfinished:
                 publish_root(self.choice, r)

@@ -109,11 +109,10 @@ class NewtonStep:
             builder.indices([len(self.factors) // 3, *self.factors]),
         ]
         builder.step(p.STEP_NEWTON, builder.add("newtons", row))
-        first = builder.count("program")
-        builder.instruct(p.OP_COPY, predictor, n, offset)
-        if shift >= 0:
-            builder.instruct(p.OP_ADD, predictor, n, shift)
-        for column, value in zip(self.columns, self.values, strict=True):
-            builder.instruct(p.OP_ADD_SCALED, predictor, n, column, value)
-        builder.step_program(first)
+        with builder.program():
+            builder.instruct(p.OP_COPY, predictor, n, offset)
+            if shift >= 0:
+                builder.instruct(p.OP_ADD, predictor, n, shift)
+            for column, value in zip(self.columns, self.values, strict=True):
+                builder.instruct(p.OP_ADD_SCALED, predictor, n, column, value)
         return memory

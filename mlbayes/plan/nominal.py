@@ -48,10 +48,9 @@ def plan_outcome_categories(choice: Choice, logits: Sequence[OutcomeRegression])
 def _evaluated(choice: Choice, polynomials: Sequence[Polynomial], level: int) -> list[int]:
     """Offsets of polynomials over all units of a level."""
     builder, n = choice.builder, choice.symbols.units(level)
-    first = builder.count("program")
-    evaluator = Evaluator(choice.symbols, builder.unit_set(level, n, None, None))
-    offsets = [evaluator.vector(polynomial) for polynomial in polynomials]
-    builder.step_program(first)
+    with builder.program():
+        evaluator = Evaluator(choice.symbols, builder.unit_set(level, n, None, None))
+        offsets = [evaluator.vector(polynomial) for polynomial in polynomials]
     return offsets
 
 

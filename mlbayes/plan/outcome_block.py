@@ -126,11 +126,10 @@ class BlockPlan:
             builder.step(p.STEP_VARIANCE, self.block.number, row)
         for c, row in zip(self.covariances, wisharts, strict=True):
             builder.step(p.STEP_WISHART if c.parts < 0 else p.STEP_SEPARATE, self.block.number, row)
-        first = builder.count("program")
-        self.block.publish_values()
-        for r in self.included:
-            publish_terms(self.choice, r)
-        builder.step_program(first)
+        with builder.program():
+            self.block.publish_values()
+            for r in self.included:
+                publish_terms(self.choice, r)
 
     def _interweaves(self) -> bool:
         """Does each effect belong to one column as it is, and do all equations count in the lowest tier."""

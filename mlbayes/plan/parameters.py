@@ -55,12 +55,11 @@ class ParameterStep:
             self.tilt, self.rate = builder.scalar(total), builder.scalar(total / count)
         else:
             self.tilt, self.rate = builder.zeros(1), builder.zeros(1)
-            first = builder.count("program")
-            units = self._units(r.equation.level)
-            z = Evaluator(self.symbols, units).vector(self.symbols.polynomial(r.equation.left))
-            self._signed_logarithms(z, units.units)
-            builder.instruct(p.OP_SCALE, self.rate, 1, self.tilt, builder.scalar(1.0 / count))
-            builder.step_program(first)
+            with builder.program():
+                units = self._units(r.equation.level)
+                z = Evaluator(self.symbols, units).vector(self.symbols.polynomial(r.equation.left))
+                self._signed_logarithms(z, units.units)
+                builder.instruct(p.OP_SCALE, self.rate, 1, self.tilt, builder.scalar(1.0 / count))
 
     def _signed_logarithms(self, z: int, n: int) -> None:
         """Instructions that put the sum of sign(z) log(1 + |z|) into the tilt."""
@@ -87,10 +86,9 @@ class ParameterStep:
     def with_residuals(self, residuals: Sequence[Residual], couplings: Sequence[Coupling]) -> None:
         """Append the step given the residuals that it enters and those which covary with them."""
         builder = self.builder
-        before = builder.count("program")
-        units = [self._units(residual.level) for residual in residuals]
-        parts = [self._parts(r, u) for r, u in zip(residuals, units, strict=True)]
-        builder.step_program(before)
+        with builder.program():
+            units = [self._units(residual.level) for residual in residuals]
+            parts = [self._parts(r, u) for r, u in zip(residuals, units, strict=True)]
         start = builder.count("program")
         self._functions()
         places = [self._residual(part, u) for part, u in zip(parts, units, strict=True)]

@@ -89,9 +89,8 @@ def plan_predictor(choice: Choice, name: str) -> None:
     choice.builder.step(p.STEP_DRAW, block.number)
     for row in variances:
         choice.builder.step(p.STEP_VARIANCE, block.number, row)
-    first = choice.builder.count("program")
-    block.publish_values()
-    choice.builder.step_program(first)
+    with choice.builder.program():
+        block.publish_values()
     choice.steps.append(_predictor_words(variable.name, unknowns, outcomes, small))
 
 

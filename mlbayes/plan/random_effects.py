@@ -25,9 +25,8 @@ def set_fixed_factor(choice: Choice, r: OutcomeRegression, k: int, name: str | N
     """Give a random-effect variance that the user fixed its value."""
     value = choice.model.parameters[name].fixed if name is not None else None
     if value is not None:
-        first = choice.builder.count("program")
-        choice.builder.instruct(p.OP_COPY, r.factors[k], 1, choice.builder.scalar(float(np.sqrt(value))))
-        choice.builder.step_program(first)
+        with choice.builder.program():
+            choice.builder.instruct(p.OP_COPY, r.factors[k], 1, choice.builder.scalar(float(np.sqrt(value))))
 
 
 def publish_terms(choice: Choice, r: OutcomeRegression) -> None:
@@ -47,10 +46,9 @@ def publish_terms(choice: Choice, r: OutcomeRegression) -> None:
 
 def write_terms(choice: Choice, regressions: Sequence[OutcomeRegression]) -> None:
     """A step that publishes the terms of some equations."""
-    first = choice.builder.count("program")
-    for r in regressions:
-        publish_terms(choice, r)
-    choice.builder.step_program(first)
+    with choice.builder.program():
+        for r in regressions:
+            publish_terms(choice, r)
 
 
 def _group_atoms(r: OutcomeRegression, group: RandomEffects) -> list[Atom]:

@@ -95,14 +95,13 @@ class Recorder:
         self._shares()
         for c, target in zip(self.regressions.covariances, self.layout.residual_covariances, strict=True):
             self.builder.step(p.STEP_COVARIANCE, c.factor, len(c.members), -1, start + target)
-        first = self.builder.count("program")
-        for r, place in zip(self.regressions.outcomes, self.layout.equations, strict=True):
-            self._coefficients(r, place)
-        for name, target in self.layout.parameters.items():
-            source = self.symbols.offset(Atom("parameter", name, TOP))
-            self.builder.instruct(p.OP_COPY, self.start + target, 1, source)
-        self._predictors()
-        self.builder.step_program(first)
+        with self.builder.program():
+            for r, place in zip(self.regressions.outcomes, self.layout.equations, strict=True):
+                self._coefficients(r, place)
+            for name, target in self.layout.parameters.items():
+                source = self.symbols.offset(Atom("parameter", name, TOP))
+                self.builder.instruct(p.OP_COPY, self.start + target, 1, source)
+            self._predictors()
         for r, place in zip(self.regressions.outcomes, self.layout.equations, strict=True):
             if r.heterogeneous:
                 self._spread(r, place)
@@ -187,19 +186,20 @@ class Recorder:
                 continue
             moments = self.builder.zeros(2)
             self.builder.step(p.STEP_MOMENTS, moments, self.symbols.offset(part.response), part.units)
-            first = self.builder.count("program")
-            codes = category_labels(self.model.variables[name])
-            share = self.symbols.offset(Atom("share", name, TOP))
-            self.builder.instruct(p.OP_COPY, share, 1, self.builder.scalar(codes[0]))
-            above = self.builder.zeros(1)
-            for k, (lower, upper) in enumerate(pairwise(codes)):
-                grand = self.symbols.offset(self.symbols.grand(name))
-                self.builder.instruct(p.OP_COPY, above, 1, grand)
-                self.builder.instruct(p.OP_SUBTRACT, above, 1, part.cuts + k)
-                self.builder.instruct(p.OP_DIVIDE, above, 1, moments + 1)
-                self.builder.instruct(p.OP_NORMAL_CDF, above, 1, above)
-                self.builder.instruct(p.OP_ADD_SCALED, share, 1, above, self.builder.scalar(upper - lower))
-            self.builder.step_program(first)
+            with self.builder.program():
+                codes = category_labels(self.model.variables[name])
+                share = self.symbols.offset(Atom("share", name, TOP))
+                self.builder.instruct(p.OP_COPY, share, 1, self.builder.scalar(codes[0]))
+                above = self.builder.zeros(1)
+                for k, (lower, upper) in enumerate(pairwise(codes)):
+                    grand = self.symbols.offset(self.symbols.grand(name))
+                    self.builder.instruct(p.OP_COPY, above, 1, grand)
+                    self.builder.instruct(p.OP_SUBTRACT, above, 1, part.cuts + k)
+                    self.builder.instruct(p.OP_DIVIDE, above, 1, moments + 1)
+                    self.builder.instruct(p.OP_NORMAL_CDF, above, 1, above)
+                    self.builder.instruct(
+                        p.OP_ADD_SCALED, share, 1, above, self.builder.scalar(upper - lower)
+                    )
 
     def _single(self) -> UnitSet:
         return self.builder.unit_set(TOP, 1, None, None)
@@ -233,18 +233,16 @@ class Recorder:
         builder, n = self.builder, self.symbols.units(r.root.level)
         variances, moments = builder.zeros(n), builder.zeros(2)
         root = self.symbols.offset(r.root)
-        first = builder.count("program")
-        builder.instruct(p.OP_MULTIPLY, variances, n, root, root)
-        builder.instruct(p.OP_RECIPROCAL, variances, n, variances)
-        builder.step_program(first)
+        with builder.program():
+            builder.instruct(p.OP_MULTIPLY, variances, n, root, root)
+            builder.instruct(p.OP_RECIPROCAL, variances, n, variances)
         shares = builder.vector(np.array(QUARTILES))
         builder.step(p.STEP_QUANTILES, self.start + place.spread, variances, n, shares)
         builder.step(p.STEP_MOMENTS, moments, variances, n)
-        first = builder.count("program")
-        builder.instruct(p.OP_COPY, self.start + place.variance, 1, moments)
-        if place.population >= 0:
-            builder.instruct(p.OP_COPY, self.start + place.population, 2, r.population)
-        builder.step_program(first)
+        with builder.program():
+            builder.instruct(p.OP_COPY, self.start + place.variance, 1, moments)
+            if place.population >= 0:
+                builder.instruct(p.OP_COPY, self.start + place.population, 2, r.population)
 
     def _averages(self, c: ResidualCovariance, places: dict[tuple[int, int], int]) -> None:
         """Means of covariances that differ between units: a scaled residual's covariance over both roots."""
@@ -255,17 +253,17 @@ class Recorder:
             scaled = [root for root in roots if root is not None]
             units = builder.unit_set(scaled[0].level, self.symbols.units(scaled[0].level), None, None)
             values, moments = builder.zeros(units.units), builder.zeros(2)
-            first = builder.count("program")
-            product = Polynomial.number(1.0)
-            for root in scaled:
-                product = product * Polynomial.of(root)
-            source = Evaluator(self.symbols, units).vector(product)
-            builder.instruct(p.OP_RECIPROCAL, values, units.units, source)
-            builder.step_program(first)
+            with builder.program():
+                product = Polynomial.number(1.0)
+                for root in scaled:
+                    product = product * Polynomial.of(root)
+                source = Evaluator(self.symbols, units).vector(product)
+                builder.instruct(p.OP_RECIPROCAL, values, units.units, source)
             builder.step(p.STEP_MOMENTS, moments, values, units.units)
-            first = builder.count("program")
-            builder.instruct(p.OP_MULTIPLY, self.start + place, 1, moments, matrix + i * len(c.members) + j)
-            builder.step_program(first)
+            with builder.program():
+                builder.instruct(
+                    p.OP_MULTIPLY, self.start + place, 1, moments, matrix + i * len(c.members) + j
+                )
 
     def _predictors(self) -> None:
         responses = self.regressions.predictor_responses()
@@ -289,13 +287,12 @@ class Recorder:
             change = -1
             if any(s in terms and t in terms for s, t in r.recentring.change):
                 change = self.builder.vector(np.eye(n))
-                first = self.builder.count("program")
-                evaluator = Evaluator(self.symbols, self._single())
-                for (s, t), polynomial in r.recentring.change.items():
-                    if s in terms and t in terms:
-                        entry = change + terms.index(s) * n + terms.index(t)
-                        self.builder.instruct(p.OP_COPY, entry, 1, evaluator.vector(polynomial))
-                self.builder.step_program(first)
+                with self.builder.program():
+                    evaluator = Evaluator(self.symbols, self._single())
+                    for (s, t), polynomial in r.recentring.change.items():
+                        if s in terms and t in terms:
+                            entry = change + terms.index(s) * n + terms.index(t)
+                            self.builder.instruct(p.OP_COPY, entry, 1, evaluator.vector(polynomial))
             self.builder.step(p.STEP_COVARIANCE, factor, n, change, self.start + target)
 
     def _explain(self, r: OutcomeRegression, place: EquationLayout) -> None:
@@ -311,20 +308,19 @@ class Recorder:
         columns = [Polynomial.number(1.0)]
         columns += [self.symbols.polynomial(term.expression) for term in r.equation.terms]
         active = np.ones(self.symbols.units(level), dtype=np.bool_)
-        first = builder.count("program")
-        products = CrossProducts(self.symbols, tier, level, active, columns)
-        size = len(columns) * (len(columns) + 1) // 2
-        totals = builder.zeros(size)
-        sums: list[tuple[int, int]] = []
-        for i in range(len(columns)):
-            for j in range(i + 1):
-                cross = products.cross(i, j)
-                target = totals + i * (i + 1) // 2 + j
-                if cross is not None and cross.numbers is not None:
-                    builder.preset(target, float(cross.numbers.sum()))
-                elif cross is not None:
-                    sums.append((target, cross.offset))
-        builder.step_program(first)
+        with builder.program():
+            products = CrossProducts(self.symbols, tier, level, active, columns)
+            size = len(columns) * (len(columns) + 1) // 2
+            totals = builder.zeros(size)
+            sums: list[tuple[int, int]] = []
+            for i in range(len(columns)):
+                for j in range(i + 1):
+                    cross = products.cross(i, j)
+                    target = totals + i * (i + 1) // 2 + j
+                    if cross is not None and cross.numbers is not None:
+                        builder.preset(target, float(cross.numbers.sum()))
+                    elif cross is not None:
+                        sums.append((target, cross.offset))
         if products.rows is not None:
             products.rows.step()
         fills = builder.count("fills")
@@ -332,20 +328,18 @@ class Recorder:
             builder.add("fills", fill)
         if builder.count("fills") > fills:
             builder.step(p.STEP_FILLS, fills, builder.count("fills"))
-        first = builder.count("program")
-        for target, source in sums:
-            builder.instruct(p.OP_SUM, target, tier.units, source)
-        builder.step_program(first)
+        with builder.program():
+            for target, source in sums:
+                builder.instruct(p.OP_SUM, target, tier.units, source)
         groups: list[int] = [len(r.equation.random)]
         for group, covariance in zip(r.equation.random, place.covariances, strict=True):
             groups += [len(group.terms), self.start + covariance, *reversed(group.terms)]
         coefficients = self.start + place.coefficients
         if latent_intercept(self.model, r):
             coefficients = builder.zeros(len(r.terms))
-            first = builder.count("program")
-            source = self.start + place.coefficients + 1
-            builder.instruct(p.OP_COPY, coefficients + 1, len(r.terms) - 1, source)
-            builder.step_program(first)
+            with builder.program():
+                source = self.start + place.coefficients + 1
+                builder.instruct(p.OP_COPY, coefficients + 1, len(r.terms) - 1, source)
         row = [
             len(r.terms),
             totals,
@@ -368,9 +362,10 @@ class Recorder:
                     continue
                 level = moderator.reference.level
                 units = self.builder.unit_set(level, self.symbols.units(level), None, None)
-                first = self.builder.count("program")
-                vector = Evaluator(self.symbols, units).vector(self.symbols.polynomial(moderator.reference))
-                self.builder.step_program(first)
+                with self.builder.program():
+                    vector = Evaluator(self.symbols, units).vector(
+                        self.symbols.polynomial(moderator.reference)
+                    )
                 if moderator.at is At.SD:
                     self.builder.step(p.STEP_MOMENTS, self.start + place, vector, units.units)
                 else:
@@ -386,9 +381,8 @@ class Recorder:
             source = self.symbols.offset(self.symbols.centre(name))
         else:
             source = self.builder.scalar(self.model.observed_mean(name))
-        first = self.builder.count("program")
-        self.builder.instruct(p.OP_COPY, self.start + place, 1, source)
-        self.builder.step_program(first)
+        with self.builder.program():
+            self.builder.instruct(p.OP_COPY, self.start + place, 1, source)
 
 
 def latent_intercept(model: Model, r: OutcomeRegression) -> bool:

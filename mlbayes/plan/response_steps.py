@@ -114,23 +114,21 @@ class ResponseSteps:
         response, builder = self.response, self.builder
         n = self.units
         if not response.others and len(response.own) == 1:
-            first = builder.count("program")
-            evaluator = Evaluator(self.symbols, self.everyone)
-            mean = builder.zeros(n)
-            builder.instruct(p.OP_COPY, mean, n, evaluator.vector(response.predictor))
-            builder.step_program(first)
+            with builder.program():
+                evaluator = Evaluator(self.symbols, self.everyone)
+                mean = builder.zeros(n)
+                builder.instruct(p.OP_COPY, mean, n, evaluator.vector(response.predictor))
             return mean, -1
         residuals = [*response.own, *response.others]
         precisions = [(e, e, residual.precision) for e, residual in enumerate(residuals)]
         precisions += [(c.first, c.second, c.precision) for c in response.couplings]
         units = builder.unit_set(response.level, n, None, None, np.arange(n))
         precision, linear = conditional(self.symbols, units, response.atom, residuals, precisions)
-        first = builder.count("program")
-        builder.instruct(p.OP_DIVIDE, linear, n, precision)
-        sd = builder.zeros(n)
-        builder.instruct(p.OP_RECIPROCAL, sd, n, precision)
-        builder.instruct(p.OP_SQUARE_ROOT, sd, n, sd)
-        builder.step_program(first)
+        with builder.program():
+            builder.instruct(p.OP_DIVIDE, linear, n, precision)
+            sd = builder.zeros(n)
+            builder.instruct(p.OP_RECIPROCAL, sd, n, precision)
+            builder.instruct(p.OP_SQUARE_ROOT, sd, n, sd)
         return linear, sd
 
     # ------------------------------------------------------------------ coefficients and thresholds
@@ -158,10 +156,9 @@ class ResponseSteps:
         )
         kind = "threshold" if extras and not count else "parameter"
         self.choice.acceptances.append((response.title, kind, 1.0, memory))
-        first = builder.count("program")
-        for group in groups:
-            publish_effects(self.symbols, group)
-        builder.step_program(first)
+        with builder.program():
+            for group in groups:
+                publish_effects(self.symbols, group)
         return True
 
     def _proposed(self) -> list[TopUnknown]:

@@ -146,16 +146,15 @@ def _log_sum_of_others(choice: Choice, r: OutcomeRegression) -> Polynomial:
     units = builder.unit_set(level, symbols.units(level), None, None)
     atom = Atom("others", str(r.number), level)
     n, target = units.units, symbols.offset(atom)
-    first = builder.count("program")
-    evaluator = Evaluator(symbols, units)
-    builder.instruct(p.OP_FILL, target, n, builder.one)
-    for other in choice.regressions.outcomes:
-        if other.planned.source == r.planned.source and other.number != r.number:
-            share = builder.zeros(n)
-            builder.instruct(p.OP_EXP, share, n, evaluator.vector(other.predictor(False)))
-            builder.instruct(p.OP_ADD, target, n, share)
-    builder.instruct(p.OP_LOG, target, n, target)
-    builder.step_program(first)
+    with builder.program():
+        evaluator = Evaluator(symbols, units)
+        builder.instruct(p.OP_FILL, target, n, builder.one)
+        for other in choice.regressions.outcomes:
+            if other.planned.source == r.planned.source and other.number != r.number:
+                share = builder.zeros(n)
+                builder.instruct(p.OP_EXP, share, n, evaluator.vector(other.predictor(False)))
+                builder.instruct(p.OP_ADD, target, n, share)
+        builder.instruct(p.OP_LOG, target, n, target)
     return Polynomial.of(atom)
 
 

@@ -97,9 +97,8 @@ def _possible(choice: Choice, parts: Component, move: ScaleMove) -> bool:
 def write_scale_move(choice: Choice, move: ScaleMove) -> None:
     """Append the step."""
     builder, symbols = choice.builder, choice.symbols
-    first = builder.count("program")
-    items = [_item(choice, move, number) for number in move.changed]
-    builder.step_program(first)
+    with builder.program():
+        items = [_item(choice, move, number) for number in move.changed]
     start = builder.count("scale_items")
     for item in items:
         builder.add("scale_items", item)

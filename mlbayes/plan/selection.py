@@ -86,13 +86,12 @@ def plan_selection(choice: Choice, found: Selection) -> None:
     y = own.outcome
     n = symbols.units(r.equation.level)
     evaluator = Evaluator(symbols, builder.unit_set(r.equation.level, n, None, None))
-    first = builder.count("program")
-    offsets = builder.zeros(2 * n)
-    columns: list[int] = []
-    parts = ((own.predictor(False), found.free), (found.rest, found.others))
-    for k, (predictor, tops) in enumerate(parts):
-        columns += _offset(evaluator, offsets + k * n, predictor, tops)
-    builder.step_program(first)
+    with builder.program():
+        offsets = builder.zeros(2 * n)
+        columns: list[int] = []
+        parts = ((own.predictor(False), found.free), (found.rest, found.others))
+        for k, (predictor, tops) in enumerate(parts):
+            columns += _offset(evaluator, offsets + k * n, predictor, tops)
     tops = [*found.free, *found.others, gamma]
     assert own.equation.residual is not None
     a, b = inverse_gamma_arguments(choice.model.parameters[own.equation.residual].prior)

@@ -55,23 +55,22 @@ class _Steps:
         refuse_in_logits(self.choice, self.lags, f"the lagged variable '{series.name}'")
         residuals, coupled = outcome_residuals(self.choice, self.lags)
         units = builder.unit_set(1, self.symbols.units(1), None, None)
-        first = builder.count("program")
-        values = self.symbols.series_values(series.name)
-        if self.symbols.is_dynamic(self.value):
-            self._scatter(values)
-        self._gather(values)
-        evaluator = Evaluator(self.symbols, units)
-        rows = []
-        for residual in residuals:
-            active = None if residual.active.all() else residual.active.astype(np.float64)
-            if not residual.polynomial.is_affine_in(self.lags):
-                raise unsupported(
-                    f"a product of '{series.name}' with its lag, or a power of it, cannot be run yet"
-                )
-            parts = residual.polynomial.by_unknown(self.lags)
-            factors = [evaluator.vector(parts.get(lag, Polynomial()), active) for lag in self.lags]
-            rows.append((evaluator.vector(residual.polynomial, active), builder.indices(factors)))
-        builder.step_program(first)
+        with builder.program():
+            values = self.symbols.series_values(series.name)
+            if self.symbols.is_dynamic(self.value):
+                self._scatter(values)
+            self._gather(values)
+            evaluator = Evaluator(self.symbols, units)
+            rows = []
+            for residual in residuals:
+                active = None if residual.active.all() else residual.active.astype(np.float64)
+                if not residual.polynomial.is_affine_in(self.lags):
+                    raise unsupported(
+                        f"a product of '{series.name}' with its lag, or a power of it, cannot be run yet"
+                    )
+                parts = residual.polynomial.by_unknown(self.lags)
+                factors = [evaluator.vector(parts.get(lag, Polynomial()), active) for lag in self.lags]
+                rows.append((evaluator.vector(residual.polynomial, active), builder.indices(factors)))
         start = builder.count("series_equations")
         pairs = [(e, e, residual.precision) for e, residual in enumerate(residuals)]
         pairs += [(c.first, c.second, c.precision) for c in coupled]
@@ -94,12 +93,13 @@ class _Steps:
             int(np.diff(series.starts).max()),
         ]
         builder.step(p.STEP_SERIES, builder.add("series", row))
-        first = builder.count("program")
-        if self.symbols.is_dynamic(self.value):
-            index = builder.indices(series.rows)
-            builder.instruct(p.OP_GATHER, self.symbols.offset(self.value), series.rows.size, values, index)
-        self._gather(values)
-        builder.step_program(first)
+        with builder.program():
+            if self.symbols.is_dynamic(self.value):
+                index = builder.indices(series.rows)
+                builder.instruct(
+                    p.OP_GATHER, self.symbols.offset(self.value), series.rows.size, values, index
+                )
+            self._gather(values)
         what = f"values of {series.name} before the first occasion"
         if self.symbols.is_dynamic(self.value):
             what = f"missing values of {series.name}, and those before the first occasion"

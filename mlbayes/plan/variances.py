@@ -34,10 +34,9 @@ def plan_cluster_variances(choice: Choice, r: OutcomeRegression) -> None:
     parents = choice.model.hierarchy.ancestors(r.equation.level, r.root.level)
     above = builder.unit_set(r.root.level, clusters, None, None)
     rows = builder.unit_set(r.equation.level, parents.size, above, parents)
-    first = builder.count("program")
-    factor = None if r.active.all() else r.active.astype(np.float64)
-    residual = Evaluator(symbols, rows).vector(deviation(r), factor)
-    builder.step_program(first)
+    with builder.program():
+        factor = None if r.active.all() else r.active.astype(np.float64)
+        residual = Evaluator(symbols, rows).vector(deviation(r), factor)
     squares = builder.zeros(clusters)
     start = builder.add("products", [squares, rows.number, residual, residual, -1])
     builder.step(p.STEP_PRODUCTS, start, start + 1)
@@ -177,25 +176,24 @@ class LogVariance:
     def _invert(self, group: EffectGroup, target: int) -> None:
         """Instructions for the packed inverse of LL' from L: M = L^-1 by substitution, then M'M."""
         builder, m = self.builder, len(group.atoms)
-        first = builder.count("program")
-        inverse = [[builder.zeros(1) for _ in range(i + 1)] for i in range(m)]
-        for i in range(m):
-            builder.instruct(p.OP_RECIPROCAL, inverse[i][i], 1, group.factor + i * (i + 3) // 2)
-            for j in range(i):
-                total = inverse[i][j]
-                builder.instruct(p.OP_FILL, total, 1, builder.zero)
-                for k in range(j, i):
-                    element = group.factor + i * (i + 1) // 2 + k
-                    builder.instruct(p.OP_ADD_PRODUCT, total, 1, element, inverse[k][j])
-                builder.instruct(p.OP_MULTIPLY, total, 1, total, inverse[i][i])
-                builder.instruct(p.OP_SCALE, total, 1, total, builder.scalar(-1.0))
-        for i in range(m):
-            for j in range(i + 1):
-                element = target + i * (i + 1) // 2 + j
-                builder.instruct(p.OP_FILL, element, 1, builder.zero)
-                for k in range(i, m):
-                    builder.instruct(p.OP_ADD_PRODUCT, element, 1, inverse[k][i], inverse[k][j])
-        builder.step_program(first)
+        with builder.program():
+            inverse = [[builder.zeros(1) for _ in range(i + 1)] for i in range(m)]
+            for i in range(m):
+                builder.instruct(p.OP_RECIPROCAL, inverse[i][i], 1, group.factor + i * (i + 3) // 2)
+                for j in range(i):
+                    total = inverse[i][j]
+                    builder.instruct(p.OP_FILL, total, 1, builder.zero)
+                    for k in range(j, i):
+                        element = group.factor + i * (i + 1) // 2 + k
+                        builder.instruct(p.OP_ADD_PRODUCT, total, 1, element, inverse[k][j])
+                    builder.instruct(p.OP_MULTIPLY, total, 1, total, inverse[i][i])
+                    builder.instruct(p.OP_SCALE, total, 1, total, builder.scalar(-1.0))
+            for i in range(m):
+                for j in range(i + 1):
+                    element = target + i * (i + 1) // 2 + j
+                    builder.instruct(p.OP_FILL, element, 1, builder.zero)
+                    for k in range(i, m):
+                        builder.instruct(p.OP_ADD_PRODUCT, element, 1, inverse[k][i], inverse[k][j])
 
     def _finish_effects(self, group: EffectGroup, precision: int) -> None:
         """Their covariance matrix given the effects, unless it is fixed; then the effects standardised."""
@@ -210,20 +208,19 @@ class LogVariance:
             prior = builder.vector([group.df, group.scale])
             row = [m, precision, group.factor, prior, n, -1, 0]
             builder.step(p.STEP_WISHART, block.number, builder.add("covariances", row))
-        first = builder.count("program")
-        for i, atom in enumerate(group.atoms):
-            target = self.symbols.offset(standardised(atom))
-            builder.instruct(p.OP_COPY, target, n, self.symbols.offset(atom))
-            scale = builder.zeros(1)
-            for j, other in enumerate(group.atoms[:i]):
-                element = group.factor + i * (i + 1) // 2 + j
-                minus = builder.zeros(1)
-                builder.instruct(p.OP_SCALE, minus, 1, element, builder.scalar(-1.0))
-                source = self.symbols.offset(standardised(other))
-                builder.instruct(p.OP_ADD_SCALED, target, n, source, minus)
-            builder.instruct(p.OP_RECIPROCAL, scale, 1, group.factor + i * (i + 3) // 2)
-            builder.instruct(p.OP_SCALE, target, n, target, scale)
-        builder.step_program(first)
+        with builder.program():
+            for i, atom in enumerate(group.atoms):
+                target = self.symbols.offset(standardised(atom))
+                builder.instruct(p.OP_COPY, target, n, self.symbols.offset(atom))
+                scale = builder.zeros(1)
+                for j, other in enumerate(group.atoms[:i]):
+                    element = group.factor + i * (i + 1) // 2 + j
+                    minus = builder.zeros(1)
+                    builder.instruct(p.OP_SCALE, minus, 1, element, builder.scalar(-1.0))
+                    source = self.symbols.offset(standardised(other))
+                    builder.instruct(p.OP_ADD_SCALED, target, n, source, minus)
+                builder.instruct(p.OP_RECIPROCAL, scale, 1, group.factor + i * (i + 3) // 2)
+                builder.instruct(p.OP_SCALE, target, n, target, scale)
 
     def _is_free(self, group: EffectGroup) -> bool:
         own = next(g for g in self.regression.equation.random if g.level == group.level)
@@ -257,12 +254,11 @@ class LogVariance:
         builder.instruct(p.OP_COPY, predictor, n, evaluator.vector(self.predictor))
         squares, cross = self._squares(evaluator)
         memory = step.write(p.NEWTON_VARIANCE, first, squares, predictor, sd=cross)
-        first = builder.count("program")
-        for group in groups:
-            publish_effects(symbols, group)
-        for latent in latents:
-            self._publish_latent(latent)
-        builder.step_program(first)
+        with builder.program():
+            for group in groups:
+                publish_effects(symbols, group)
+            for latent in latents:
+                self._publish_latent(latent)
         self._words(memory, bool(groups), latents)
 
     def _squares(self, evaluator: Evaluator) -> tuple[int, int]:

@@ -41,9 +41,8 @@ def plan_weighted(choice: Choice, r: OutcomeRegression, groups: Sequence[EffectG
         prior = inverse_gamma_arguments(parameter.prior)
         row = add_variance(choice, r.precision, prior, int(r.active.sum()))
         builder.step(p.STEP_VARIANCE, block.number, row)
-    first = builder.count("program")
-    block.publish_values()
-    builder.step_program(first)
+    with builder.program():
+        block.publish_values()
     choice.steps.append(
         PlannedStep(
             f"equation of {r.equation.title}: random effects, coefficients and variances in turn",
@@ -72,6 +71,5 @@ def _draw_effects(
     for group, row in zip(r.equation.random, block.group_rows, strict=True):
         if group.variance is None or choice.model.parameters[group.variance].fixed is None:
             builder.step(p.STEP_CONJUGATE, row)
-    first = builder.count("program")
-    block.publish_values()
-    builder.step_program(first)
+    with builder.program():
+        block.publish_values()
