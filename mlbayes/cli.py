@@ -183,7 +183,7 @@ def calibrate_source(source: Source, options: argparse.Namespace) -> ExitStatus:
     from mlbayes.output.atomic import write_bytes
 
     jobs = options.jobs or pipeline.processors()
-    settings = CalibrationOptions(options.sims, jobs, options.seed, options.burn, options.file)
+    settings = CalibrationOptions(options.sims, jobs, options.seed, options.burn, options.file, options.json)
     terminal = console.Console(options.quiet)
     if options.blocks:
         check = check_blocks(source, settings, terminal)

@@ -31,13 +31,17 @@ TOLD_EVERY = 10  # simulations
 
 @dataclass(frozen=True)
 class CalibrationOptions:
-    """What the command line says: simulations, processes, seed instead of the script's, where results are kept."""
+    """What the command line says: simulations, processes, seed instead of the script's, where results are kept.
+
+    `json`: where they are written as a whole; must be no input.
+    """
 
     simulations: int = 200
     jobs: int = 1
     seed: int | None = None
     burn: int = BURN
     file: Path | None = None
+    json: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -50,9 +54,12 @@ class Prepared:
     stand_ins: tuple[tuple[str, str], ...]
 
 
-def prepare(source: Source, seed: int | None = None) -> Prepared:
-    """The coherent variant of a script's model with proper priors.  Raises ProblemError where there is none."""
-    parts, _ = pipeline.understand_parts(source, pipeline.RunOptions(seed=seed))
+def prepare(source: Source, seed: int | None = None, json: Path | None = None) -> Prepared:
+    """The coherent variant of a script's model with proper priors.
+
+    Raises ProblemError where there is none, and where `json` may not be written.
+    """
+    parts, _ = pipeline.understand_parts(source, pipeline.RunOptions(seed=seed, json=json))
     if len(parts) != 1 or parts[0].group is not None:
         message = "BYGROUP makes several models, and one is calibrated at a time"
         if not parts:
@@ -66,7 +73,7 @@ def prepare(source: Source, seed: int | None = None) -> Prepared:
 
 def calibrate(source: Source, options: CalibrationOptions, console: Console) -> Calibration:
     """Simulate and fit as often as asked for, going on where an earlier run has stopped."""
-    prepared = prepare(source, options.seed)
+    prepared = prepare(source, options.seed, options.json)
     model = prepared.model
     path = options.file or source.path.with_suffix(".calibration.jsonl")
     ledger = Ledger(path, model, model.settings.seed, options.burn)
@@ -86,7 +93,7 @@ def calibrate(source: Source, options: CalibrationOptions, console: Console) -> 
 
 def check_blocks(source: Source, options: CalibrationOptions, console: Console) -> BlockCheck:
     """Every sampling step alone against the joint law."""
-    prepared = prepare(source, options.seed)
+    prepared = prepare(source, options.seed, options.json)
     seed = prepared.model.settings.seed
     console.compile_notice(["run_step"])
     found: list[Replicate] = []

@@ -37,7 +37,8 @@ def build_model(
 ) -> tuple[Model | None, list[Problem]]:
     """The model of a script and its data, or None and every problem that was found.
 
-    `selected_rows`: positions of the rows that pass FILTER, all rows if None.
+    `selected_rows`: positions of the rows that pass FILTER, all rows if None.  Raises ProblemError with what it found
+    so far where there are too many problems to look for more.
     """
     notes = Notes(warnings=list(table.warnings))
     settings = read_settings(script, notes)

@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 
 from mlbayes.language.nodes import NOWHERE
 from mlbayes.model.model import Addition
-from mlbayes.problems import Problem, ProblemKind
+from mlbayes.problems import Problem, ProblemError, ProblemKind
 from mlbayes.source import Span
+
+MAX_PROBLEMS = 100
 
 
 @dataclass
@@ -29,10 +31,16 @@ class Notes:
         hint: str = "",
         kind: ProblemKind = ProblemKind.SCRIPT,
     ) -> None:
-        """Record a problem; a node without a place in the script has no span."""
+        """Record a problem; a node without a place in the script has no span.
+
+        Raises ProblemError with all of them when there are too many: a range may stand for thousands of unknown names.
+        """
         problem = Problem(message, None if span == NOWHERE else span, hint, kind)
         if problem not in self.problems:
             self.problems.append(problem)
+        if len(self.problems) >= MAX_PROBLEMS:
+            rest = Problem(f"after {MAX_PROBLEMS} errors the rest was not looked at", problem.span)
+            raise ProblemError([*self.problems, rest])
 
     def unsupported(self, message: str, span: Span | None = None, hint: str = "") -> None:
         """Record something that the language has but the model graph cannot express."""

@@ -27,6 +27,9 @@ def target_problems(
     beside = Place(script.source.path.parent, inputs, allow_outside)
     problems = [problem for path in reports for problem in _place_problems(here, str(path))]
     taken, lists = [os.path.realpath(path) for path in reports], list[str]()
+    problems += [
+        _twice(str(path)) for k, path in enumerate(reports) if taken[k] in taken[:k] and not is_device(path)
+    ]
     for save in script.save:
         names = _names(save)
         placed = [problem for name in names for problem in _place_problems(beside, name.replace("*", "1"))]
@@ -37,7 +40,7 @@ def target_problems(
             *((one, other) for one in listed for other in taken),
         ]
         if any(_meet(one, other) for one, other in pairs):
-            found.append(Problem("two results would be written into this file"))
+            found.append(_twice())
         taken.append(path)
         lists += listed  # those of two formats of the same data may have one name
         problems += [replace(problem, span=save.file.span) for problem in found]
@@ -75,6 +78,10 @@ def _save_problems(save: Save, script: Script) -> Iterator[Problem]:
         yield Problem(
             f"without a model there is nothing to save as '{keyword}'", hint="SAVE: dataset = file;"
         )
+
+
+def _twice(place: str = "") -> Problem:
+    return Problem("two results would be written into this file", place=place)
 
 
 def _place_problems(place: Place, name: str) -> list[Problem]:

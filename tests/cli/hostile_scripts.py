@@ -1,18 +1,16 @@
-"""Scripts and data that a generator makes: from the grammar, about variables that exist, and by mutation.
+"""Scripts about variables that exist, which make sense (`Careful`) or mostly parse (`Writer`), and their data.
 
-Everything comes from a `random.Random`, so that a number reproduces a script.
+Everything comes from a `random.Random`, which hypothesis may stand behind.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
 from random import Random
 
 import numpy as np
 
-from mlbayes.language.commands import COMMANDS, FUNCTIONS, OPTIONS, SAVE
+from mlbayes.language.commands import FUNCTIONS, OPTIONS, SAVE
 
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 COLUMNS = "g k t y x z m w v b d n o c".split()
 LATENTS = ("f", "h", "u")
 ROWS = 72
@@ -48,6 +46,7 @@ def table(rng: Random) -> dict[str, list[str]]:
         "n": 1 + numbers.integers(0, 3, n),
         "o": np.digitize(x + numbers.normal(size=n), (-0.8, 0.6)),
         "c": numbers.poisson(1.5, n),
+        **{f"i{k}": np.round(0.6 * x + 0.8 * numbers.normal(size=n), 2) for k in (1, 2, 3)},
     }
     cells = {name: [f"{value}" for value in values] for name, values in made.items()}
     for name in rng.sample("y x z m b n o c".split(), 4):
@@ -385,46 +384,3 @@ def pieces(text: str) -> list[str]:
             found += [word, character] if word else [character]
             word = ""
     return [*found, word] if word else found
-
-
-def mutated(rng: Random, text: str) -> str:
-    """A script with a few words taken out, doubled, exchanged or replaced."""
-    parts = pieces(text)
-    for _ in range(rng.choice((1, 1, 2, 3, 8))):
-        place, kind = rng.randrange(len(parts)), rng.randrange(6)
-        if kind == 0:
-            del parts[place]
-        elif kind == 1:
-            parts.insert(place, parts[place])
-        elif kind == 2:
-            parts[place] = rng.choice(parts)
-        elif kind == 3:
-            parts[place] = rng.choice(JUNK)
-        elif kind == 4:
-            parts.insert(place, rng.choice(JUNK))
-        else:
-            parts[place] = rng.choice((rng.choice(COMMANDS).name + ":", rng.choice(FUNCTIONS).name + "("))
-        parts = parts or [" "]
-    return "".join(parts)
-
-
-def made_script(number: int) -> tuple[str, str]:
-    """A script and its data by number: half of them make sense, the others less and less."""
-    rng = Random(number)
-    draw = rng.random()
-    if draw < 0.6:
-        text = Careful(rng).script()
-        if draw > 0.4:
-            text += Writer(rng).command() + "\n"
-    else:
-        text = Writer(rng).script()
-    if rng.random() < 0.2:
-        text = mutated(rng, text)
-    return text, data_text(rng, 0.2)
-
-
-def mutated_example(number: int) -> tuple[Path, str]:
-    """The path of an example and its text with some damage, by number."""
-    rng = Random(number)
-    path = rng.choice(sorted(EXAMPLES.glob("*/*.inp")))
-    return path, mutated(rng, path.read_text())

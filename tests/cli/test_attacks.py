@@ -83,6 +83,7 @@ def test_nesting(refused, name):
     [
         ("score ~", "y1:y1000000000 ~ score; score ~", "model.inp:6:8"),
         ("FIXED: size", "FIXED: y1:y999999999", "model.inp:4:8"),
+        ("score ~", "q1:q99999 score ~", "model.inp:6:8: error: after 100 errors"),
         ("score ~", "{ i in 1:999999999 } : score ~ hours[i]; score ~", "model.inp:6:8"),
         ("DATA: data.csv", "DATA: data.csv; VARIABLES: x1:x100000000", "model.inp:1:28"),
     ],
@@ -289,6 +290,30 @@ def test_input_is_never_overwritten(refused, folder, name):
 )
 def test_no_result_overwrites_another(refused, saves):
     assert "two results would be written into this file" in refused("{save}", saves, 2, SAVING)
+
+
+def test_results_of_the_command_line_spare_inputs_and_each_other(folder, mlbayes):
+    before = state(folder)
+    script, data = folder / "model.inp", folder / "data.csv"
+    for command, options in (
+        ("run", ("--output", data)),
+        ("run", ("--json", script)),
+        ("calibrate", ("--json", data)),
+    ):
+        outcome = mlbayes(command, script, "--quiet", *options)
+        assert outcome.status == 3 and "is an input of the run" in outcome.err
+    outcome = mlbayes("run", script, "--quiet", "--output", folder / "r.txt", "--json", folder / "r.txt")
+    assert outcome.status == 2 and "two results would be written into this file" in outcome.err
+    assert state(folder) == before
+
+
+def test_earlier_results_are_replaced(folder, mlbayes):
+    (folder / "model.inp").write_text(SAVING.format(save="stacked = imps.csv"))
+    for name in ("imps.csv", "report.txt"):
+        (folder / name).write_text("of an earlier run")
+    assert mlbayes("run", folder / "model.inp", "--quiet", "--output", folder / "report.txt").status == 0
+    assert "OUTCOME MODEL" in (folder / "report.txt").read_text()
+    assert (folder / "imps.csv").read_text().startswith("imp#,")
 
 
 def test_devices_are_written_to_and_stay_devices(folder, mlbayes):
