@@ -37,7 +37,7 @@ from mlbayes.warmup import warm_up
 
 SECONDS, MEGABYTES = 2.0, 500  # of processor time and additional memory
 RUN_SECONDS = 10.0  # where a few sweeps are run as well
-SOME = 20  # cases of each kind in the fast tests
+SOME = 50  # cases of each kind in the fast tests
 LONGEST = 200  # sweeps of a chain; what damage made longer is only planned
 SETTINGS = {
     "derandomize": True,
