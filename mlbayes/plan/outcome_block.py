@@ -24,7 +24,7 @@ from mlbayes.plan.random_effects import effect_groups, publish_terms
 from mlbayes.plan.regressions import OutcomeRegression, ResidualCovariance
 from mlbayes.plan.unknowns import Coupling, TopUnknown, Unknown
 
-REPEATS = 4  # of collapsed steps in a sweep, with three levels or latent variables; what follows takes longer
+REPEATS = 4  # of collapsed steps in a sweep where what follows takes longer than they do
 
 
 class BlockPlan:
@@ -100,6 +100,11 @@ class BlockPlan:
         numbers = [r.number for r in self.included]
         return [*couplings(self.covariances, numbers), *self.others[1]]
 
+    def _slow(self) -> bool:
+        """Three levels, latent variables or responses to draw: a collapsed step is a small part of such a sweep."""
+        augmented = any(not r.continuous for r in self.included)
+        return augmented or bool(self.parts.latent) or self.choice.model.hierarchy.levels > 2
+
     # ------------------------------------------------------------------ steps
     def _steps(self) -> None:
         builder = self.builder
@@ -107,7 +112,7 @@ class BlockPlan:
         wisharts = [self._covariance_row(c) for c in self.covariances]
         integrated = bool(self.groups or self.values)
         if integrated and not any(top.bounds for top in self.block.tops):
-            repeats = REPEATS if self.choice.model.hierarchy.levels > 2 or self.parts.latent else 1
+            repeats = REPEATS if self._slow() else 1
             names = ", ".join(r.equation.title for r in self.included)
             for chunk in Collapsing(self, free, variances, wisharts).chunks():
                 self.thetas += chunk
