@@ -201,7 +201,7 @@ def test_a_wrong_dispersion_of_working_responses_is_caught():
     responses = toy.plan.responses.copy()
     responses[0, p.RESPONSE_CUTS] = toy.planned.store.size
     plan = without(toy, p.STEP_NEWTON)._replace(responses=responses)  # which heals the coefficients
-    assert caught(toy, plan=plan, extra=(0.1,), rounds=4)
+    assert caught(toy, plan=plan, extra=(0.1,), rounds=8)
 
 
 def test_a_wrong_precision_of_first_values_is_caught():
