@@ -287,9 +287,10 @@ def _raise_failure(planned: PlannedModel, future: Future[None]) -> None:
 
 def failure_problem(planned: PlannedModel, chain: int, iteration: int, step: int) -> Problem:
     """The problem of a step that failed."""
-    labels = planned.step_labels
-    if step < len(labels):
-        what = f"a matrix is not positive definite in {labels[step]}"
+    span = None
+    if step < len(planned.step_labels):
+        what = f"a matrix is not positive definite in {planned.step_labels[step]}"
+        span = planned.step_spans[step]
     else:
         what = "a parameter is no longer a finite number"
     message = f"{what} (chain {chain + 1}, iteration {iteration + 1})"
@@ -297,7 +298,7 @@ def failure_problem(planned: PlannedModel, chain: int, iteration: int, step: int
         "are two predictors nearly the same, are there fewer clusters than the covariance matrix needs, or is a"
         " variable constant? Try fewer random effects, or OPTIONS: prior1"
     )
-    return Problem(message, None, hint, ProblemKind.NUMERICAL)
+    return Problem(message, span, hint, ProblemKind.NUMERICAL)
 
 
 def gather(planned: PlannedModel, chains: list[Chain], records: NDArray[np.float64]) -> Draws:

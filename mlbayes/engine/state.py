@@ -17,7 +17,8 @@ from mlbayes.engine.families import (
     log_count_probability,
     log_probability,
 )
-from mlbayes.model.model import Centring, Distribution, Kind, Role
+from mlbayes.model.expressions import Centring
+from mlbayes.model.model import Distribution, Kind, Role
 from mlbayes.plan.categories import category_labels
 from mlbayes.plan.choose import PlannedModel
 from mlbayes.plan.polynomial import TOP, Atom, Polynomial

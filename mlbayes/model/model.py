@@ -12,8 +12,7 @@ from enum import Enum
 import numpy as np
 from numpy.typing import NDArray
 
-from mlbayes.model.expressions import Centring as Centring  # a field of Variable: exported with it
-from mlbayes.model.expressions import Expression, Reference
+from mlbayes.model.expressions import Centring, Expression, Reference
 from mlbayes.model.units import Hierarchy, Indices, Vector
 from mlbayes.source import Source, Span
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mlbayes.plan import plan as p
 from mlbayes.plan.plan import Plan
+from mlbayes.source import Span
 
 Vector = NDArray[np.float64]
 Indices = NDArray[np.int64]
@@ -67,7 +68,9 @@ class PlanBuilder:
         self._all_written = 0
         self.record = (0, 0)
         self.label = ""  # what the steps being written are for
+        self.span: Span | None = None  # ... and where in the script it stands
         self.step_labels: list[str] = []
+        self.step_spans: list[Span | None] = []
         self.zero = self.scalar(0.0)
         self.one = self.scalar(1.0)
 
@@ -151,6 +154,7 @@ class PlanBuilder:
         """Append a step to the sweep."""
         row = [code, *arguments]
         self.step_labels.append(self.label)
+        self.step_spans.append(self.span)
         self.add("steps", row + [0] * (p.STEP_FIELDS - len(row)))
         if code == p.STEP_RESPONSES:
             response = self.tables["responses"][arguments[0]]

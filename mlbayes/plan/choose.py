@@ -23,9 +23,10 @@ from mlbayes.plan.predictor_rule import plan_predictor
 from mlbayes.plan.record import Layout, Recorder
 from mlbayes.plan.series_rule import plan_series
 from mlbayes.plan.supported import unsupported_constructs
-from mlbayes.plan.symbols import Symbols, placed
+from mlbayes.plan.symbols import Symbols, steps_of
 from mlbayes.plan.variances import plan_cluster_variances, plan_log_variance
 from mlbayes.problems import ProblemError
+from mlbayes.source import Span
 
 
 @dataclass
@@ -45,6 +46,7 @@ class PlannedModel:
     steps: list[PlannedStep]
     acceptances: list[tuple[str, str, float, int]]
     step_labels: list[str]
+    step_spans: list[Span | None]
     blocks: list[AffineBlock]
 
     def describe(self) -> str:
@@ -67,25 +69,23 @@ def make_plan(model: Model) -> PlannedModel:
     regressions = Regressions(model, symbols)
     choice = Choice(model, builder, symbols, regressions)
     for name in dict.fromkeys(part.variable for part in regressions.predictors):
-        builder.label = f"the predictor model of {name}"
-        with placed(model.equations[0].span if model.equations else None):
+        place = model.equations[0].span if model.equations else None
+        with steps_of(builder, f"the predictor model of {name}", place):
             plan_predictor(choice, name)
     plan_series(choice)
     for component in components(regressions):
-        builder.label = "the equation of " + ", ".join(r.equation.title for r in component)
-        with placed(component[0].equation.span):
+        titles = ", ".join(r.equation.title for r in component)
+        with steps_of(builder, f"the equation of {titles}", component[0].equation.span):
             plan_outcomes(choice, component)
     for r in regressions.outcomes:
-        builder.label = f"the residual variances of {r.equation.outcome}"
-        with placed(r.equation.span):
+        with steps_of(builder, f"the residual variances of {r.equation.outcome}", r.equation.span):
             if r.of_variance:
                 plan_log_variance(choice, r)
             elif r.population >= 0:
                 plan_cluster_variances(choice, r)
-    builder.label = "the record of a draw"
-    layout = Recorder(model, symbols, regressions).write()
+    with steps_of(builder, "the record of a draw", None):
+        layout = Recorder(model, symbols, regressions).write()
     plan, store = builder.finish()
-    labels = builder.step_labels
     return PlannedModel(
         model,
         plan,
@@ -95,6 +95,7 @@ def make_plan(model: Model) -> PlannedModel:
         layout,
         choice.steps,
         choice.acceptances,
-        labels,
+        builder.step_labels,
+        builder.step_spans,
         choice.blocks,
     )

@@ -10,15 +10,15 @@ from mlbayes.plan.choice import Choice, PlannedStep, outcome_residuals, refuse_i
 from mlbayes.plan.evaluator import Evaluator
 from mlbayes.plan.lags import Series, lagged_names
 from mlbayes.plan.polynomial import Polynomial
-from mlbayes.plan.symbols import placed, unsupported
+from mlbayes.plan.symbols import steps_of, unsupported
 
 
 def plan_series(choice: Choice) -> None:
     """Append the steps of all lagged variables."""
     for name in lagged_names(choice.model):
         equation = next((e for e in choice.model.equations if e.outcome == name), None)
-        choice.builder.label = f"the series of {name}"
-        with placed(equation.span if equation is not None else choice.model.equations[0].span):
+        place = equation.span if equation is not None else choice.model.equations[0].span
+        with steps_of(choice.builder, f"the series of {name}", place):
             _check(choice, name)
             _Steps(choice, choice.symbols.series(name)).write()
 

@@ -53,6 +53,14 @@ def placed(span: Span | None) -> Iterator[None]:
         raise ProblemError([replace(p, span=p.span or span) for p in error.problems]) from None
 
 
+@contextmanager
+def steps_of(builder: PlanBuilder, label: str, span: Span | None) -> Iterator[None]:
+    """Steps written within are for what `label` names and `span` shows, and so are problems that are raised."""
+    builder.label, builder.span = label, span
+    with placed(span):
+        yield
+
+
 class Symbols:
     """Every symbol with its place in the store; data are put there at once.
 
