@@ -161,6 +161,6 @@ sampler = MCMC(
     progress_bar=False,
 )
 sampler.run(jax.random.PRNGKey(1))
-found = sampler.get_samples(group_by_chain=True)
+found = jax.block_until_ready(sampler.get_samples(group_by_chain=True))  # until then nothing may be done
 run.lap("sampling")
 run.save({name: np.asarray(found[name]) for name in wanted})
