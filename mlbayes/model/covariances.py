@@ -47,20 +47,24 @@ def build_covariances(
 def _check(
     names: list[Name], statement: nodes.Covariance, variables: dict[str, Variable], notes: Notes
 ) -> bool:
-    found = len(notes.problems)
+    """Report what is wrong with a statement; True if nothing is (a problem told before is not counted again)."""
+    sound = True
     for name in names:
         variable = variables.get(name.name)
         if variable is None:
             hint = nearest(name.name, variables) or f"a latent variable is declared: LATENT: {name.name};"
             notes.problem(f"'{name.name}' in '~~' is not known", name.span, hint)
+            sound = False
         elif variable.kind in (Kind.NOMINAL, Kind.COUNT):
             hint = "correlations need continuous or ordinal variables"
             notes.problem(f"the {variable.kind.value} variable '{name.name}' in '~~'", name.span, hint)
+            sound = False
     levels = {variables[name.name].level for name in names if name.name in variables}
     if len(levels) > 1:
         message = f"'~~' between variables of different levels ({', '.join(map(str, sorted(levels)))})"
         notes.problem(message, statement.span, "only residuals of the same level can be correlated")
-    return len(notes.problems) == found
+        sound = False
+    return sound
 
 
 def _group(statement: nodes.Covariance, members: list[str]) -> _Group:
