@@ -40,13 +40,13 @@ def polya_gamma_one(rng: Generator, z: float) -> float:
     tilt = 0.5 * abs(z)
     rate = 0.125 * math.pi**2 + 0.5 * tilt * tilt
     steep = tilt * SPLIT > 1.0
-    lower = UNTILTED
-    if steep and tilt < LARGEST_TILT:
-        near = math.erfc((1.0 - SPLIT * tilt) / math.sqrt(2.0 * SPLIT))
-        far = math.erfc((1.0 + SPLIT * tilt) / math.sqrt(2.0 * SPLIT))
-        lower = math.exp(-tilt) * near + math.exp(tilt) * far
     upper = 0.0
     if tilt < LARGEST_TILT:
+        lower = UNTILTED
+        if steep:
+            near = math.erfc((1.0 - SPLIT * tilt) / math.sqrt(2.0 * SPLIT))
+            far = math.erfc((1.0 + SPLIT * tilt) / math.sqrt(2.0 * SPLIT))
+            lower = math.exp(-tilt) * near + math.exp(tilt) * far
         upper = 1.0 / (1.0 + 2.0 / math.pi * rate * math.exp(SPLIT * rate) * lower)
     while True:
         u = rng.random()

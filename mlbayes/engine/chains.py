@@ -28,6 +28,7 @@ from mlbayes.engine.checkpoint import Checkpoint
 from mlbayes.engine.joint import full_conditionals
 from mlbayes.engine.memory import check_memory
 from mlbayes.engine.monitor import Monitor, average, collect, monitored_draws
+from mlbayes.engine.records import Records
 from mlbayes.engine.spool import Snapshots, Spool
 from mlbayes.engine.state import State
 from mlbayes.engine.sweep import interpreter
@@ -198,9 +199,9 @@ def run_chains(
     flag = np.zeros(1, dtype=np.int64)
     settings = planned.model.settings
     sweeps = settings.burn + kept_per_chain(settings)
-    records = np.empty((settings.chains, sweeps, planned.layout.width))
+    records = Records((settings.chains, sweeps, planned.layout.width), planned.model.source.path.parent)
     chains = [
-        Chain(planned, k, flag, records[k], checkpoint.data_path(k) if checkpoint else None)
+        Chain(planned, k, flag, records.values[k], checkpoint.data_path(k) if checkpoint else None)
         for k in range(settings.chains)
     ]
     if checkpoint is not None:
@@ -213,7 +214,7 @@ def run_chains(
     with ThreadPoolExecutor(max_workers=workers) as pool:
         futures = [pool.submit(_advance_in_turn, waiting, checkpoint) for _ in range(workers)]
         try:
-            _watch(chains, futures, flag, progress, stop)
+            _watch(chains, records, futures, flag, progress, stop)
         finally:
             flag[0] = 1
     for future in futures:
@@ -221,7 +222,7 @@ def run_chains(
     if checkpoint is not None:
         for chain in chains:
             checkpoint.save(chain)
-    return gather(planned, chains, records)
+    return gather(planned, chains, records.values)
 
 
 def _advance_in_turn(waiting: SimpleQueue[Chain], checkpoint: Checkpoint | None) -> None:
@@ -239,6 +240,7 @@ def _advance_in_turn(waiting: SimpleQueue[Chain], checkpoint: Checkpoint | None)
 
 def _watch(
     chains: list[Chain],
+    records: Records,
     futures: list[Future[None]],
     flag: NDArray[np.int64],
     progress: Progress,
@@ -257,6 +259,7 @@ def _watch(
             if chain.done != shown[chain.number]:
                 shown[chain.number] = chain.done
                 progress.update(chain.number, chain.done, chain.total, rhat)
+        records.release()
         if not pending:
             return
 

@@ -53,7 +53,7 @@ class Spool(Mapping[int, Snapshot]):
             raise ProblemError([Problem(message, None, hint, ProblemKind.FILE, str(self.folder))]) from error
 
     def _open(self, mode: str) -> None:
-        self._file = _nameless_file(self.folder) if self.path is None else self.path.open(mode)
+        self._file = nameless_file(self.folder) if self.path is None else self.path.open(mode)
         weakref.finalize(self, self._file.close)
 
     def state(self) -> dict[str, Any]:
@@ -94,7 +94,7 @@ class Spool(Mapping[int, Snapshot]):
         return len(self._places)
 
 
-def _nameless_file(folder: Path) -> IO[bytes]:
+def nameless_file(folder: Path) -> IO[bytes]:
     """A temporary file in a folder, or in the system's one where that cannot be written to."""
     try:
         return tempfile.TemporaryFile(dir=folder)

@@ -97,8 +97,7 @@ class Step:
         """Gradient, and negative second derivatives as a symmetric matrix."""
         m = self.length
         g, h = np.zeros(m), np.zeros((m, m))
-        scratch = [np.zeros(m + 6) for _ in range(3)]
-        newton.newton_derivatives(self.planned.plan, self.store, self.row, theta, g, h, *scratch)
+        newton.newton_derivatives(self.planned.plan, self.store, self.row, theta, g, h, self.running.work)
         lower = np.tril(h)
         return g, lower + np.tril(h, -1).T
 

@@ -49,6 +49,7 @@ from mlbayes.plan.plan import (
     Work,
 )
 
+TAU, UNIT, COLUMNS = 4, 5, 7  # scratch vectors: thresholds, derivatives of a unit, columns of a unit
 ACCEPTED, TRIED, SEEN = range(3)  # of the step's memory, before the reference point
 FREEDOM = 8.0  # of the t distribution that is proposed from
 SEARCH = 20  # sweeps in which the reference point follows its own Newton steps
@@ -184,14 +185,9 @@ def newton_derivatives(
     theta: NDArray,
     g: NDArray,
     h: NDArray,
-    d: NDArray,
-    tau: NDArray,
-    x: NDArray,
+    work: Work,
 ) -> None:
-    """Gradient g and negative second derivatives h (lower triangle) of the log posterior density at theta.
-
-    `d`, `tau`, `x`: scratch for a unit's derivatives, the thresholds and a unit's columns.
-    """
+    """Gradient g and negative second derivatives h (lower triangle) of the log posterior density at theta."""
     size = row[NEWTON_SIZE]
     extras = row[NEWTON_EXTRAS]
     m = size + extras
@@ -201,7 +197,7 @@ def newton_derivatives(
         for b in range(a + 1):
             h[a, b] = 0.0
     if family != NEWTON_COUNT:
-        thresholds(theta, size, extras, tau)
+        thresholds(theta, size, extras, work.vectors[TAU])
     eta = np.empty(CHUNK)
     slopes = np.empty(CHUNK)
     curves = np.empty(CHUNK)
@@ -212,7 +208,7 @@ def newton_derivatives(
             codes = store[row[NEWTON_CODE] + start : row[NEWTON_CODE] + start + count]
             binary_logit_derivatives(codes, eta, count, slopes, curves)
         else:
-            unit_derivatives(plan, store, row, theta, start, count, eta, slopes, curves, g, h, d, tau, x)
+            unit_derivatives(plan, store, row, theta, start, count, eta, slopes, curves, g, h, work)
         for a in range(size):
             first = plan.index[row[NEWTON_COLUMNS] + a] + start
             left = store[first : first + count]
@@ -244,14 +240,13 @@ def unit_derivatives(
     curves: NDArray,
     g: NDArray,
     h: NDArray,
-    d: NDArray,
-    tau: NDArray,
-    x: NDArray,
+    work: Work,
 ) -> None:
     """Slopes and curves of a chunk of units by their linear predictors; those by further parameters go to g and h."""
     size = row[NEWTON_SIZE]
     extras = row[NEWTON_EXTRAS]
     family = row[NEWTON_FAMILY]
+    tau, d, x = work.vectors[TAU], work.vectors[UNIT], work.vectors[COLUMNS]
     for i in range(count):
         unit = start + i
         code = store[row[NEWTON_CODE] + unit]
@@ -366,7 +361,7 @@ def draw_newton(
     memory = row[NEWTON_MEMORY]
     reference = store[memory + NEWTON_HEAD : memory + NEWTON_HEAD + m]
     theta, g, proposal, jump = work.vectors[0], work.vectors[1], work.vectors[2], work.vectors[3]
-    tau, d, centre, x = work.vectors[4], work.vectors[5], work.vectors[6], work.vectors[7]
+    tau, centre, scratch = work.vectors[TAU], work.vectors[6], work.vectors[COLUMNS]
     read_parameters(plan, store, row, theta)
     if iteration == 0:
         for a in range(m):
@@ -374,7 +369,7 @@ def draw_newton(
     if iteration == burn:
         store[memory + ACCEPTED] = 0.0
         store[memory + TRIED] = 0.0
-    newton_derivatives(plan, store, row, reference, g, work.dense[0], d, tau, x)
+    newton_derivatives(plan, store, row, reference, g, work.dense[0], work)
     factor = work.dense[1]
     if math.isnan(cholesky(work.dense[0], factor, m)):
         for a in range(m):
@@ -402,8 +397,8 @@ def draw_newton(
         for a in range(b, m):
             s += factor[a, b] * (theta[a] - centre[a])
         z_old += s * s
-    ratio = newton_value(plan, store, row, proposal, tau, x) - log_t(z_new, m)
-    ratio -= newton_value(plan, store, row, theta, tau, x) - log_t(z_old, m)
+    ratio = newton_value(plan, store, row, proposal, tau, scratch) - log_t(z_new, m)
+    ratio -= newton_value(plan, store, row, theta, tau, scratch) - log_t(z_old, m)
     store[memory + TRIED] += 1.0
     if math.log(rng.random()) < ratio:
         store[memory + ACCEPTED] += 1.0
