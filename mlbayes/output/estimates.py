@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from mlbayes.output.head import option_is_set
 from mlbayes.output.layout import LONGEST, RULE, fixed_number, header, labelled, number, paragraph, row
 from mlbayes.results.document import Document, Row, Table
@@ -67,7 +69,7 @@ def residual_lines(document: Document) -> list[str]:
 # ------------------------------------------------------------------ one table
 def table_lines(table: Table, mcse: bool) -> list[str]:
     """A table: title, header, rule, body, rule, notes."""
-    lines = [] if table.kind in UNTITLED else [f"{table.title}:".ljust(19) + f" {table.name}".rstrip(), ""]
+    lines = [] if table.kind in UNTITLED else [title(table), ""]
     for kind, names in table.centered.items():
         lines += labelled(f"{kind} Centered", " ".join(names), indent=0)
     lines += [""] if table.centered else []
@@ -76,14 +78,23 @@ def table_lines(table: Table, mcse: bool) -> list[str]:
     if notes and not after:
         lines += [*notes, ""]
     columns = (*COLUMNS, "MCSE") if mcse else COLUMNS
+
+    def estimate_line(item: Row) -> list[str]:
+        return row(item.label, cells(item, mcse), indent=indent_of(item, table))
+
     lines += [header(FIRST_WORD.get(table.kind, "Parameters"), columns), RULE]
-    lines += conditional_body(table, mcse) if after else body(table, mcse)
+    lines += conditional_body(table, mcse) if after else body(table, estimate_line)
     lines += ["", RULE]
     return [*lines, "", *notes] if notes and after else lines
 
 
-def body(table: Table, mcse: bool) -> list[str]:
-    """Rows under their headings; a blank line ends each group."""
+def title(table: Table) -> str:
+    """What a table is about: `Outcome Variable:  y`."""
+    return f"{table.title}:".ljust(19) + f" {table.name}".rstrip()
+
+
+def body(table: Table, lines_of: Callable[[Row], list[str]]) -> list[str]:
+    """Rows under their headings, each as its lines; a blank line ends each group."""
     lines: list[str] = []
     category: str | None = None
     section: str | None = None
@@ -95,7 +106,7 @@ def body(table: Table, mcse: bool) -> list[str]:
             if item.section is not None:
                 lines.append(heading(item.section))
             category, section = item.category, item.section
-        lines += row(item.label, cells(item, mcse), indent=indent_of(item, table))
+        lines += lines_of(item)
     return lines
 
 

@@ -5,7 +5,7 @@ It holds no time, date, path or host: the same result gives the same text.
 
 from __future__ import annotations
 
-from mlbayes.output import closing, estimates, head, information
+from mlbayes.output import closing, estimates, head, information, parameters
 from mlbayes.output.layout import ascii_only
 from mlbayes.results.document import DataInformation, Document, ModelInformation
 
@@ -38,6 +38,8 @@ def found_before(document: Document) -> list[list[str]]:
     """The parts before the warnings: burn-in, data, model."""
     return [
         head.burn_in(document),
+        parameters.information_lines(document),
+        parameters.label_lines(document),
         head.acceptance(document),
         information.data_lines(document.data),
         information.model_lines(document.model),

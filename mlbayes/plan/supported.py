@@ -12,13 +12,10 @@ from mlbayes.plan.regressions import CONTINUOUS
 from mlbayes.problems import Problem, ProblemKind
 from mlbayes.source import Span
 
-OPTIONS = ("pinfo", "labels")
-
 
 def unsupported_constructs(model: Model) -> list[Problem]:
     """Everything in a model that no rule of the planner takes, each once."""
     found = [
-        *_options(model),
         *_equations(model),
         *_weights(model),
         *_heterogeneous(model),
@@ -32,12 +29,6 @@ def unsupported_constructs(model: Model) -> list[Problem]:
 
 def _problem(message: str, span: Span | None, hint: str = "") -> Problem:
     return Problem(message, span, hint, ProblemKind.UNSUPPORTED)
-
-
-def _options(model: Model) -> Iterator[Problem]:
-    for keyword in OPTIONS:
-        if keyword in model.settings.options:
-            yield _problem(f"OPTIONS: {keyword} cannot be run yet", model.places.get("options"))
 
 
 def _equations(model: Model) -> Iterator[Problem]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mlbayes import __version__
 from mlbayes.model.model import Model
@@ -32,6 +33,7 @@ from mlbayes.results.summary import summarise_table
 
 # A derived row may divide by zero or overflow in some draws: it shows nan then, and nothing is said about it.
 QUIET = np.errstate(all="ignore")
+SHOWN = 5  # checkpoints of the burn-in at which OPTIONS: pinfo shows each R-hat
 
 
 @dataclass(frozen=True)
@@ -84,18 +86,25 @@ def residual_tables(model: Model, draws: Draws) -> list[TableDraws]:
     return tables
 
 
-def burn_in_table(rows: list[RowDraws], burn: int) -> list[Checkpoint]:
-    """The highest R-hat over all rows at each checkpoint of the burn-in, and the number of its row."""
-    table = rhat_table([row.values for row in rows], burn)
+def burn_in_table(rhats: NDArray[np.float64], burn: int) -> list[Checkpoint]:
+    """The highest R-hat over all rows at each checkpoint of the burn-in, and the number of its row.
+
+    `rhats`: shape (rows, checkpoints).
+    """
     checkpoints = []
     for k, (first, last) in enumerate(checkpoint_windows(burn)):
-        column = table[:, k]
+        column = rhats[:, k]
         if column.size == 0 or np.isnan(column).all():
             checkpoints.append(Checkpoint(first + 1, last, None, None))
         else:
             worst = int(np.nanargmax(column))
             checkpoints.append(Checkpoint(first + 1, last, finite(column[worst]), worst + 1))
     return checkpoints
+
+
+def last_rhats(rhats: NDArray[np.float64]) -> list[list[float | None]]:
+    """R-hats of each row at the last checkpoints of the burn-in."""
+    return [[finite(value) for value in row[-SHOWN:]] for row in rhats]
 
 
 def summarise(tables: list[TableDraws], burn: int, first: int = 1) -> list[Table]:
@@ -124,7 +133,7 @@ def build_document(
     """The result document of a run; figures come from the draws after burn-in only."""
     parameters = Parameters(model, draws)
     tables = build_tables(model, draws, parameters)
-    rows = tables.rows()
+    rhats = rhat_table([row.values for row in tables.rows()], draws.burn)
     outcomes = summarise(tables.outcomes, draws.burn)
     generated_first = 1 + sum(1 for _ in numbered_rows(tables.outcomes))
     predictors_first = generated_first + sum(1 for _ in numbered_rows(tables.generated))
@@ -134,7 +143,8 @@ def build_document(
         program=f"mlbayes {__version__}",
         options=options(model),
         option_notes=option_notes(model),
-        psr=burn_in_table(rows, draws.burn),
+        psr=burn_in_table(rhats, draws.burn),
+        parameter_rhats=last_rhats(rhats) if "pinfo" in model.settings.options else [],
         chains=draws.chains,
         iterations=draws.kept * draws.chains,
         acceptance=acceptance(draws),

@@ -207,7 +207,8 @@ class Document:
     `complete`: False when the run was interrupted.  `tables`: all parameter tables in order of printing;
     `residual_correlations` apart.  `group`: the value of the BYGROUP variable that it belongs to.  `timing` goes to the
     JSON file only when asked for, never to the report.  `simulated`, `simulated_order`: the data of SIMULATE and the
-    columns of their file, in the first document.  `sampled`: False for a script that only simulates data; all other
+    columns of their file, in the first document.  `parameter_rhats`: R-hats of each numbered row at the last five
+    checkpoints of `psr`, with OPTIONS: pinfo only.  `sampled`: False for a script that only simulates data; all other
     parts are empty then.
     """
 
@@ -235,3 +236,4 @@ class Document:
     simulated: list[SimulatedSummary] = field(default_factory=list)
     simulated_order: list[SavedOrder] = field(default_factory=list)
     sampled: bool = True
+    parameter_rhats: list[list[float | None]] = field(default_factory=list)

@@ -3,6 +3,7 @@
 import dataclasses
 import importlib.util
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -74,7 +75,8 @@ def test_report_is_as_before(document, golden):
 
 
 @pytest.mark.parametrize(
-    "change", ["none", "interrupted", "phantom", "one chain", "two moderators", "fcs", "nominal"]
+    "change",
+    ["none", "interrupted", "phantom", "one chain", "two moderators", "fcs", "nominal", "pinfo", "labels"],
 )
 def test_every_line_is_understood_and_every_row_comes_back(document, change):
     reader = blimpout()
@@ -82,8 +84,9 @@ def test_every_line_is_understood_and_every_row_comes_back(document, change):
         document = dataclasses.replace(document, complete=False)
     if change == "one chain":
         document = dataclasses.replace(document, chains=1)
-    if change == "phantom":
-        model = synthetic.make_model(frozenset({"use_phantom"}))
+    if change in ("phantom", "pinfo", "labels"):
+        option = "use_phantom" if change == "phantom" else change
+        model = synthetic.make_model(frozenset({option}))
         document = build_document(model, *synthetic.make_information(), synthetic.make_draws())
     if change == "fcs":
         document = imputation_only(document)
@@ -150,6 +153,35 @@ def test_all_chains_on_request(document):
     options = {**document.options, "Options": "tuneinfo"}
     assert "  Chain 4:" in render_report(dataclasses.replace(document, options=options))
     assert "  Chain 4:" not in render_report(document)
+
+
+def test_parameter_information_on_request(document):
+    model = synthetic.make_model(frozenset({"pinfo"}))
+    asked = build_document(model, *synthetic.make_information(), synthetic.make_draws())
+    report = render_report(asked)
+    text = report.partition("PARAMETER INFORMATION:")[2].partition("\n\n\n\n")[0]
+    first = asked.outcome_tables[0].rows[0]
+    found = re.search(
+        rf"^ +1  {re.escape(first.label)} +(.*?) +{re.escape(first.prior)} *$", text, re.MULTILINE
+    )
+    assert found is not None
+    assert [float(cell) for cell in found[1].split()] == [
+        round(value, 3) for value in asked.parameter_rhats[0]
+    ]
+    assert max(values[-1] for values in asked.parameter_rhats if values[-1]) == asked.psr[-1].rhat
+    assert "PARAMETER INFORMATION" not in render_report(document)
+
+
+def test_labels_on_request(document):
+    options = {**document.options, "Options": "labels"}
+    report = render_report(dataclasses.replace(document, options=options))
+    _, _, text = report.partition("PARAMETER LABELS:")
+    numbers = re.findall(r"^ +(\d+)  ", text.partition("\n\n\n")[0], re.MULTILINE)
+    tables = [*document.outcome_tables, *document.generated_tables, *document.predictor_tables]
+    assert [int(one) for one in numbers] == [
+        row.number for table in tables for row in table.rows if row.number
+    ]
+    assert "PARAMETER LABELS" not in render_report(document)
 
 
 def test_report_is_ascii(document):
