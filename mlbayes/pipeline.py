@@ -138,8 +138,10 @@ def build(script: Script, table: Table, rows: NDArray[np.int64]) -> tuple[Model 
 def plan(model: Model) -> PlannedModel:
     """The steps that draw everything unknown, in order."""
     from mlbayes.plan.choose import make_plan
+    from mlbayes.plan.symbols import placed
 
-    return make_plan(model)
+    with placed(model.place):
+        return make_plan(model)
 
 
 def sample(
@@ -151,8 +153,10 @@ def sample(
 ) -> Draws:
     """The draws of all chains; fewer than asked for, and marked so, once `stop` is set."""
     from mlbayes.engine.chains import run_chains
+    from mlbayes.plan.symbols import placed
 
-    return run_chains(made, threads, progress, stop, checkpoint)
+    with placed(made.model.place):
+        return run_chains(made, threads, progress, stop, checkpoint)
 
 
 def summarise(model: Model, draws: Draws, group: Group | None = None) -> Document:

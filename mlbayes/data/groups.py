@@ -40,11 +40,11 @@ def split_rows(table: Table, by: Name, rows: Rows) -> tuple[list[Group], list[Pr
     if column is None:
         return [], []  # the model says so
     values = column.values[rows]
-    missing = int(np.isnan(values).sum())
-    if missing:
-        message = f"the BYGROUP variable '{by.name}' has {missing} missing values"
+    missing = rows[np.isnan(values)]
+    if len(missing):
+        message = f"the BYGROUP variable '{by.name}' has {len(missing)} missing values"
         hint = f"leave these rows out (FILTER: {by.name} == ...;) or give them a group"
-        return [], [Problem(message, by.span, hint, ProblemKind.DATA)]
+        return [], [Problem(message, by.span, hint, ProblemKind.DATA, table.where(missing))]
     groups = []
     for value in np.unique(values):
         members = rows[values == value]

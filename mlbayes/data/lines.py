@@ -31,8 +31,11 @@ def _named(path: Path) -> str:
     return text if len(text) <= LONGEST else "..." + text[-LONGEST:]
 
 
-def _fail(path: Path, message: str, hint: str = "", kind: ProblemKind = ProblemKind.DATA) -> NoReturn:
-    raise ProblemError([Problem(message, hint=hint, kind=kind, place=path.name)])
+def _fail(
+    path: Path, message: str, hint: str = "", kind: ProblemKind = ProblemKind.DATA, line: int = 0
+) -> NoReturn:
+    place = f"{path.name}, line {line}" if line else path.name
+    raise ProblemError([Problem(message, hint=hint, kind=kind, place=place)])
 
 
 def _read_bytes(path: Path) -> bytes:
@@ -67,7 +70,7 @@ def _chunks(path: Path, file: BinaryIO) -> Iterator[bytes]:
         if (position := chunk.find(b"\0")) >= 0:
             line = lines + chunk.count(b"\n", 0, position) + 1
             hint = "a data file is plain text; is this another kind of file?"
-            _fail(path, f"line {line} has a NUL byte", hint)
+            _fail(path, "there is a NUL byte in this line", hint, line=line)
         lines += chunk.count(b"\n")
         yield chunk
 
@@ -88,12 +91,10 @@ def read_lines(path: Path) -> list[str]:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         # the decoder counts from the end of a byte order mark, which cannot hide a line end
-        line = content.count(b"\n", 0, error.start) + 1
-        _fail(
-            path,
-            f"line {line} is not UTF-8 (byte 0x{error.object[error.start]:02x})",
-            "save the file as UTF-8",
-        )
+        read, at = error.object, error.start
+        column = at - read.rfind(b"\n", 0, at)
+        message = f"byte {column} of this line (0x{read[at]:02x}) is not UTF-8"
+        _fail(path, message, "save the file as UTF-8", line=read.count(b"\n", 0, at) + 1)
     return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
 
 

@@ -21,7 +21,6 @@ from mlbayes.problems import Problem, ProblemKind
 
 Indices = NDArray[np.int64]
 
-SHOWN = 3  # rows that a message names
 MOST_ADDED = 20  # rows added for each row there is: beyond it the times count something else than occasions
 FINEST = 60  # parts of a unit of time that are tried as its occasions
 
@@ -70,7 +69,7 @@ def check_order(table: Table, series: Series, clusters: Sequence[str], time: str
         hint = (
             "a row without an occasion has no place in its series: give it one, or leave it out with FILTER"
         )
-        return [_problem(table, f"'{title}' is missing in {_places(table, missing)}", hint)]
+        return [_problem(table, f"'{title}' is missing in {table.in_lines(missing)}", hint)]
     same = np.flatnonzero(series.follows & (np.append(np.nan, np.diff(series.times)) == 0))
     if not len(same):
         return []
@@ -78,7 +77,7 @@ def check_order(table: Table, series: Series, clusters: Sequence[str], time: str
     equal = series.rows[at & (series.number == series.number[same[0]])]
     where = _cluster(table, int(equal[0]), clusters)
     message = f"{len(equal)} rows{where} have the occasion {series.times[same[0]]:g} of '{title}': "
-    message += _places(table, equal)
+    message += table.in_lines(equal)
     others = len(same) - (len(equal) - 1)
     message += f" (and {others} other row{'s' if others > 1 else ''} like these)" if others else ""
     if clusters:
@@ -94,7 +93,7 @@ def check_whole(table: Table, series: Series, time: str) -> list[Problem]:
     broken = series.rows[series.times != np.floor(series.times)]
     if len(broken):
         value = table.values(time)[broken[0]]
-        message = f"'{title}' is {value:.6g} in {_places(table, broken)}, but '.lag' counts occasions in whole numbers"
+        message = f"'{title}' is {value:.6g} in {table.in_lines(broken)}, but '.lag' counts occasions in whole numbers"
         finer = next((k for k in range(2, FINEST + 1) if _all_whole(k * series.times)), None)
         hint = "number the occasions of each cluster: 1, 2, 3, ..."
         if finer is not None:
@@ -107,7 +106,7 @@ def check_whole(table: Table, series: Series, time: str) -> list[Problem]:
         message = (
             f"the times of '{title}' lie too far apart for occasions: with a row for each whole number "
             f"{wanted:.0f} rows would be added to {len(series.rows)} (from {series.times[after - 1]:.0f} to "
-            f"{series.times[after]:.0f} between {_places(table, series.rows[after - 1 : after + 1])})"
+            f"{series.times[after]:.0f} between {table.in_lines(series.rows[after - 1 : after + 1])})"
         )
         hint = (
             "'.lag' is one occasion back: number the occasions 1, 2, 3, ..., or divide the times in TRANSFORM"
@@ -128,14 +127,6 @@ def _all_whole(values: Vector) -> bool:
 
 def _problem(table: Table, message: str, hint: str) -> Problem:
     return Problem(message, hint=hint, kind=ProblemKind.DATA, place=table.path.name)
-
-
-def _places(table: Table, rows: Indices) -> str:
-    """Rows by their lines, the first of them if there are many."""
-    lines = sorted(table.lines[rows].tolist())
-    shown = ", ".join(map(str, lines[:SHOWN]))
-    rest = f" and {len(lines) - SHOWN} more" if len(lines) > SHOWN else ""
-    return f"line{'s' if len(lines) > 1 else ''} {shown}{rest}"
 
 
 def _cluster(table: Table, row: int, clusters: Sequence[str]) -> str:

@@ -21,6 +21,7 @@ from mlbayes.problems import Problem, ProblemError, ProblemKind
 
 MOST_PROBLEMS = 20
 SHOWN_LENGTHS = 5  # rows of a wrong length: there are few or all
+SHOWN_COLUMNS = 8  # of many columns the first are listed
 BLOCK = 20_000  # rows that are split at a time; bounds the memory for their words
 LARGEST_EXACT = 2.0**53  # above it two different whole numbers may be the same float
 
@@ -85,10 +86,11 @@ def _body(path: Path, names: tuple[str, ...], codes: MissingCodes) -> _Body:
         hint = "remove that line, or leave out VARIABLES to take the names from it"
         message = "the first line looks like a header, but VARIABLES names the columns"
         raise _error(message, path, hint, filled[0] + 1)
+    heading = filled[0] + 1
     titles = names or _header(path, first, filled.pop(0) + 1)
-    _check_distinct(path, titles)
+    _check_distinct(path, titles, heading)
     if not filled:
-        raise _error("the data file has a header but no rows", path)
+        raise _error("the data file has a header but no rows", path, line=heading)
     return _Body(path, [every_line[i] for i in filled], np.array(filled, np.int64) + 1, titles, split)
 
 
@@ -141,9 +143,8 @@ def _capped(problems: list[Problem], most: int = MOST_PROBLEMS) -> list[Problem]
     rest = len(problems) - most
     if rest <= 0:
         return problems
-    more = Problem(
-        f"and {rest} more problems like these", kind=problems[0].kind, place=problems[0].place.split(",")[0]
-    )
+    following = problems[most]
+    more = Problem(f"and {rest} more problems like these", kind=following.kind, place=following.place)
     return [*problems[:most], more]
 
 
@@ -173,17 +174,31 @@ def _is_header(names: Sequence[str], first: list[str], second: list[str], codes:
     return len(texts) == len(words) > 0 and any(number(word) is not None for word in second)
 
 
-def _check_distinct(path: Path, titles: Sequence[str]) -> None:
-    """No two columns may have the same name."""
-    counts = Counter(title.lower() for title in titles)
+def _check_distinct(path: Path, titles: Sequence[str], line: int) -> None:
+    """No two columns may have the same name; `line`: where the names stand."""
+    positions: dict[str, list[int]] = {}
+    for position, title in enumerate(titles, 1):
+        positions.setdefault(title.lower(), []).append(position)
     hint = "names are the same whether in capitals or not; rename one of the columns"
+    place = f"{path.name}, line {line}"
     problems = [
-        Problem(f"{count} columns are named '{name}'", hint=hint, kind=ProblemKind.DATA, place=path.name)
-        for name, count in counts.items()
-        if count > 1
+        Problem(
+            f"{len(found)} columns are named '{_shortened(name)}' ({_numbered(found)})",
+            hint=hint,
+            kind=ProblemKind.DATA,
+            place=place,
+        )
+        for name, found in positions.items()
+        if len(found) > 1
     ]
     if problems:
         raise ProblemError(_capped(problems))
+
+
+def _numbered(positions: Sequence[int]) -> str:
+    """Columns by their numbers, of many the first."""
+    shown = ", ".join(map(str, positions[:SHOWN_COLUMNS]))
+    return f"columns {shown}{', ...' if len(positions) > SHOWN_COLUMNS else ''}"
 
 
 # ------------------------------------------------------------------ cells
@@ -220,7 +235,7 @@ def _length_problems(body: _Body, wrong: list[tuple[int, int]]) -> list[Problem]
     )
     counts = {found for _, found in wrong}
     if len(wrong) == len(body.lines) and len(counts) == 1:
-        hint = f"the columns are {', '.join(body.titles[:8])}{', ...' if expected > 8 else ''}"
+        hint = f"the columns are {', '.join(body.titles[:SHOWN_COLUMNS])}{', ...' if expected > SHOWN_COLUMNS else ''}"
         if counts == {expected + 1}:
             hint += "; if the first word of each line is a row name, write the file without row names"
         elif counts == {1}:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Vector = NDArray[np.float64]
+
+SHOWN = 3  # lines that a message names
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,16 @@ class Table:
         """The values of a column, shape (rows,)."""
         return self.columns[name].values
 
-    def place(self, row: int) -> str:
-        """Where a row comes from, for messages."""
-        return f"line {self.lines[row]}" if row < self.rows - self.added else "an added occasion"
+    def in_lines(self, rows: Sequence[int] | NDArray[np.int64]) -> str:
+        """Rows by their lines in the file, for messages; of many the first ones."""
+        added = self.rows - self.added
+        lines = sorted(int(self.lines[row]) for row in rows if row < added)
+        if not lines:
+            return "an added occasion"
+        shown = lines[:SHOWN]
+        rest = f" and {len(rows) - len(shown)} more" if len(rows) > len(shown) else ""
+        return f"line{'s' if len(lines) > 1 else ''} {', '.join(map(str, shown))}{rest}"
+
+    def where(self, rows: Sequence[int] | NDArray[np.int64]) -> str:
+        """Rows by file and lines, as the place of a problem."""
+        return f"{self.path.name}, {self.in_lines(rows)}"

@@ -91,15 +91,10 @@ class _TableEvaluation(Evaluation):
         return column.values
 
     def not_finite(self, result: str, rows: Indices, span: Span) -> Problem:
-        place, file = self.table.place(int(rows[0])), self.table.path.name
-        others = f" and {len(rows) - 1} other row{'s' if len(rows) > 2 else ''}" if len(rows) > 1 else ""
-        return Problem(
-            f"{result} is not a finite number ({place} of {file}{others})",
-            span,
-            "choose other values for such rows with ifelse() or missing()",
-            ProblemKind.DATA,
-            f"{file}, {place}",
-        )
+        others = f" (and in {len(rows) - 1} other row{'s' if len(rows) > 2 else ''})" if len(rows) > 1 else ""
+        hint = "choose other values for such rows with ifelse() or missing()"
+        place = self.table.where(rows[:1])
+        return Problem(f"{result} is not a finite number{others}", span, hint, ProblemKind.DATA, place)
 
     def own_call(self, call: nodes.Call, active: Mask) -> Vector:
         return self._cluster_mean(*call.arguments)

@@ -44,16 +44,21 @@ def read_source(path: Path) -> Source:
     except IsADirectoryError:
         raise _unreadable(path, "this is a folder, expected a script file") from None
     except UnicodeDecodeError as error:
-        raise _unreadable(path, f"byte {error.start + 1} is not UTF-8 text") from None
+        line = error.object.count(b"\n", 0, error.start) + 1
+        start = error.object.rfind(b"\n", 0, error.start) + 1
+        message = f"byte {error.start - start + 1} of this line is not UTF-8 text"
+        raise _unreadable(path, message, "save the script as UTF-8", line) from None
     except (OSError, ValueError) as error:
         raise _unreadable(path, f"cannot be read ({getattr(error, 'strerror', None) or error})") from None
     if "\0" in text:
-        raise _unreadable(path, "this is not a text file (it contains NUL characters)")
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise _unreadable(path, "this is not a text file (it contains NUL characters)", line=line)
     return Source(path, text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
-def _unreadable(path: Path, message: str) -> ProblemError:
-    return ProblemError([Problem(message, kind=ProblemKind.FILE, place=str(path))])
+def _unreadable(path: Path, message: str, hint: str = "", line: int = 0) -> ProblemError:
+    place = f"{path}, line {line}" if line else str(path)
+    return ProblemError([Problem(message, hint=hint, kind=ProblemKind.FILE, place=place)])
 
 
 def parse_script(source: Source) -> tuple[Script, list[Problem]]:
@@ -66,7 +71,8 @@ def parse_script(source: Source) -> tuple[Script, list[Problem]]:
     problems += _repeated(reader.collected.get("variables", []), source)
     problems.sort(key=lambda problem: problem.span.start if problem.span else 0)
     if len(problems) >= MAX_PROBLEMS:
-        problems[MAX_PROBLEMS:] = [Problem(f"after {MAX_PROBLEMS} errors the rest was not read")]
+        message = f"after {MAX_PROBLEMS} errors the rest was not read"
+        problems[MAX_PROBLEMS:] = [Problem(message, problems[MAX_PROBLEMS - 1].span)]
     return Script(source, **reader.fields(), command_spans=reader.command_spans), problems
 
 

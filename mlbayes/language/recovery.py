@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 
 from mlbayes.language.commands import LABELLED
 from mlbayes.language.labels import begins_unknown_command, lacks_colon
+from mlbayes.language.parse import MAX_PROBLEMS
 from mlbayes.language.split import Section, clean_text, nearest_command, split_script
 from mlbayes.problems import Problem, ProblemKind
 from mlbayes.source import Source, Span
@@ -33,10 +34,11 @@ class Damage:
     def __init__(self, source: Source, problems: Iterable[Problem]) -> None:
         self._source = source
         sections, forgiven = split_script(clean_text(source.text))  # a missing semicolon costs nothing
-        broken = [problem for problem in problems if problem not in forgiven]
+        found = list(problems)
+        broken = [problem for problem in found if problem not in forgiven]
         self.words: set[str] = set()
         self.commands: set[str] = set()
-        self._unplaced = any(problem.span is None for problem in broken)
+        self._unread = len(found) > MAX_PROBLEMS  # of what stands behind them nothing is known
         for problem in broken:
             for section in sections:
                 if problem.span is not None and _contains(section, problem.span):
@@ -58,7 +60,7 @@ class Damage:
     @property
     def spares_the_data(self) -> bool:
         """Can the data be read as the script means it."""
-        return not self._unplaced and not self.commands & DATA_COMMANDS
+        return not self._unread and not self.commands & DATA_COMMANDS
 
     def independent(self, later: Iterable[Problem]) -> list[Problem]:
         """The problems of later stages that no statement in error can have caused."""
@@ -71,6 +73,8 @@ class Damage:
             return problem.kind is not ProblemKind.DATA
         quoted = " ".join(re.findall(r"'([^']*)'", problem.message))
         text = self._source.text[problem.span.start : problem.span.end]
+        if text.upper() in self.commands:
+            return True  # what it lacks may be what is in error
         return bool(self.words & {*_words(text), *_words(quoted)})
 
 

@@ -87,7 +87,7 @@ def build_model(
         imputation=imputation,
         places=script.command_spans,
     )
-    check_model(model, script, notes)
+    check_model(model, script, table, notes)
     if notes.problems:
         later = notes.problems[of_the_data:]
         if script.cluster_ids and not hierarchy.identifiers:  # that clusters are needed is clear

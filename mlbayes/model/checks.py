@@ -8,22 +8,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
+from mlbayes.data.table import Table
 from mlbayes.language.nodes import Script
 from mlbayes.model.expressions import Centring, Form, Reference, references
 from mlbayes.model.flat_priors import check_flat_priors
 from mlbayes.model.identification import check_identification
-from mlbayes.model.model import Family, Kind, Model, Role
+from mlbayes.model.model import Family, Kind, Model, Role, Variable
 from mlbayes.model.notes import Notes
 from mlbayes.model.places import place_of
 from mlbayes.model.separation import check_separation
-from mlbayes.model.units import Vector
 from mlbayes.source import Span
 
 LARGEST = 1e30  # of a value, and its inverse of the spread of values: powers and products must be finite
 
 
-def check_model(model: Model, script: Script, notes: Notes) -> None:
+def check_model(model: Model, script: Script, table: Table, notes: Notes) -> None:
     """Run every check."""
     for check in (
         check_something_to_do,
@@ -32,20 +33,22 @@ def check_model(model: Model, script: Script, notes: Notes) -> None:
         check_cycles,
         check_lags,
         check_group_centring,
-        check_observed,
         check_indicators,
-        check_weights,
         check_flat_priors,
         check_identification,
         check_separation,
     ):
         check(model, script, notes)
+    for check_values in (check_observed, check_weights):
+        check_values(model, script, table, notes)
 
 
 def check_something_to_do(model: Model, script: Script, notes: Notes) -> None:
     """A script has MODEL or FCS."""
     if not script.model and not script.fcs:
-        notes.problem("there is no model", hint="write MODEL: y ~ x; or FCS: variables;")
+        place = script.command_spans.get("model") or script.command_spans.get("fcs")
+        empty = "MODEL or FCS has no statement" if place else "there is no model"
+        notes.problem(empty, place, "write MODEL: y ~ x; or FCS: variables;")
     elif not model.equations and not model.imputation and not notes.problems:
         notes.problem("MODEL has no equation", script.command_spans.get("model"), "write an equation: y ~ x;")
     if script.model and model.imputation:
@@ -175,7 +178,7 @@ def check_group_centring(model: Model, script: Script, notes: Notes) -> None:
             notes.problem(message, places.get(variable.name), hint)
 
 
-def check_observed(model: Model, script: Script, notes: Notes) -> None:
+def check_observed(model: Model, script: Script, table: Table, notes: Notes) -> None:
     """Every variable of the model needs values to learn from."""
     for variable in model.variables.values():
         needed = variable.role in (Role.OUTCOME, Role.PREDICTOR)
@@ -187,7 +190,7 @@ def check_observed(model: Model, script: Script, notes: Notes) -> None:
             message = f"'{variable.name}' {what} in the rows that are analysed"
             notes.data_problem(message, _place(variable.name, model, script))
         elif len(present) and (needed or variable.role is Role.FIXED):
-            _check_size(variable.name, present, _place(variable.name, model, script), notes)
+            _check_size(model, variable, table, _place(variable.name, model, script), notes)
 
 
 def _place(name: str, model: Model, script: Script) -> Span | None:
@@ -196,27 +199,40 @@ def _place(name: str, model: Model, script: Script) -> Span | None:
     return place_of(name, model.equations) or listed.get(name)
 
 
-def _check_size(name: str, values: Vector, place: Span | None, notes: Notes) -> None:
+def _check_size(model: Model, variable: Variable, table: Table, place: Span | None, notes: Notes) -> None:
     """Squares and products of values, and of their deviations, must be numbers that can be computed with."""
-    largest, spread = float(np.abs(values).max()), float(np.ptp(values))
+    name, values = variable.name, variable.values
+    largest, spread = float(np.nanmax(np.abs(values))), float(np.nanmax(values) - np.nanmin(values))
+    where = ""
     if largest > LARGEST:
         message = f"'{name}' has values as large as {largest:.1e}, too large to compute with"
+        where = _where(model, table, variable, np.abs(values) > LARGEST)
     elif 0.0 < spread < 1.0 / LARGEST:
         message = f"the values of '{name}' lie within {spread:.1e} of each other, too close to compute with"
     else:
         return
     scale = f"{largest if largest > LARGEST else spread:.0e}"
-    notes.data_problem(message, place, f"give it another unit: TRANSFORM: {name}_scaled = {name} / {scale};")
+    hint = f"give it another unit: TRANSFORM: {name}_scaled = {name} / {scale};"
+    notes.data_problem(message, place, hint, where)
 
 
-def check_weights(model: Model, script: Script, notes: Notes) -> None:
+def _where(model: Model, table: Table, variable: Variable, units: NDArray[np.bool_]) -> str:
+    """The rows of some units of a variable, as the place of a problem; `units` has shape (units,)."""
+    of_row = model.hierarchy.ancestors(1, variable.level)
+    return table.where(model.hierarchy.order[units[of_row]])
+
+
+def check_weights(model: Model, script: Script, table: Table, notes: Notes) -> None:
     """Sampling weights are complete and above 0, one for each level."""
     places = {name.name: name.span for name in script.weights}
     levels: dict[int, str] = {}
     for name in model.weights:
         weight = model.variables[name]
-        if weight.incomplete or (weight.values <= 0).any():
-            notes.data_problem(f"the weight '{name}' has missing values or values not above 0", places[name])
+        unusable = ~(weight.values > 0)
+        if unusable.any():
+            hint = "leave such rows out with FILTER, or give them a weight above 0"
+            where = _where(model, table, weight, unusable)
+            notes.data_problem(f"the weight '{name}' is missing or not above 0", places[name], hint, where)
         if levels.setdefault(weight.level, name) != name:
             message = f"the weights '{levels[weight.level]}' and '{name}' both vary at level {weight.level}"
             notes.problem(message, places[name], "there can be one weight for each level")

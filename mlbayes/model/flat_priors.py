@@ -44,7 +44,7 @@ def check_flat_priors(model: Model, script: Script, notes: Notes) -> None:
         hint = "specify fewer random effects or predictors, or use OPTIONS: prior1;"
         if flat.units < flat.needed:
             message = f"{flat.what}: the flat prior of (co)variances needs at least {flat.needed}"
-            notes.problem(message, flat.span or script.command_spans.get("model"), hint)
+            notes.problem(message, flat.span, hint)
         elif flat.units < flat.needed + MARGIN:
             text = f"{flat.what}: with so few the prior of (co)variances matters"
             notes.warn(f"{text}; consider OPTIONS: prior1.")

@@ -17,8 +17,6 @@ from mlbayes.language.nodes import Name
 from mlbayes.model.units import Hierarchy, Indices, Vector
 from mlbayes.problems import Problem, ProblemKind, nearest
 
-SHOWN = 5  # lines that a message names
-
 
 @dataclass(frozen=True)
 class _Clusters:
@@ -74,12 +72,10 @@ def _check_identifiers(table: Table, cluster_ids: Sequence[Name], rows: Indices)
             hint = nearest(name.name, table.columns)
             problems.append(Problem(f"the identifier '{name.name}' is not in the data", name.span, hint))
         elif (missing := np.isnan(table.values(name.name)[rows])).any():
-            lines = table.lines[rows[missing]]
-            shown = f"line{'s' if len(lines) > 1 else ''} {', '.join(map(str, lines[:SHOWN]))}"
-            shown += f" and {len(lines) - SHOWN} more" if len(lines) > SHOWN else ""
-            message = f"the identifier '{name.name}' is missing in {shown} of {table.path.name}"
+            message = f"the identifier '{name.name}' is missing"
             hint = "every row needs a cluster; a value equal to the code of MISSING counts as missing"
-            problems.append(Problem(message, name.span, hint, ProblemKind.DATA, table.path.name))
+            place = table.where(rows[missing])
+            problems.append(Problem(message, name.span, hint, ProblemKind.DATA, place))
     return problems
 
 
@@ -118,10 +114,11 @@ def _check_nesting(table: Table, rows: Indices, lower: _Clusters, upper: _Cluste
             f"cluster a number of its own, e.g. in TRANSFORM: unit = 10000*{upper.name} + {lower.name}; "
             "crossed identifiers are not supported"
         )
-        return [Problem(message, hint=hint, kind=ProblemKind.DATA)]
+        return [Problem(message, hint=hint, kind=ProblemKind.DATA, place=table.path.name)]
     if lower.number == upper.number:
         message = f"the identifiers '{lower.name}' and '{upper.name}' tell the same clusters apart"
-        return [Problem(message, hint="name one of them in CLUSTERID", kind=ProblemKind.DATA)]
+        hint = "name one of them in CLUSTERID"
+        return [Problem(message, hint=hint, kind=ProblemKind.DATA, place=table.path.name)]
     return []
 
 

@@ -13,7 +13,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from mlbayes.language.nodes import NOWHERE, Loading, Name, Script
+from mlbayes.language.nodes import Loading, Name, Script
 from mlbayes.model.expressions import Constant, Expression, Form, Reference, factors, references
 from mlbayes.model.model import Distribution, Equation, EquationTerm, Family, Model, Parameter, Role
 from mlbayes.model.moments import (
@@ -189,8 +189,9 @@ def _location_is_free(model: Model, name: str) -> bool:
 def _not_told(model: Model, diagram: Diagram, component: Sequence[str], told: Moments) -> Iterator[str]:
     """The warnings of one linear part of a model."""
     observed = " ".join(name for name in component if diagram.nodes[name].observed)
-    spans = [e.span for e in model.equations if e.outcome in component and e.span not in (None, NOWHERE)]
-    place = model.in_line(spans[0] if spans else None)
+    own = [e for e in model.equations if e.outcome in component]
+    own.sort(key=lambda equation: bool(equation.added))
+    place = model.in_line(own[0].span if own else None)
     few = all(len(parameters) <= MOST_NAMES // 2 for parameters in told.undetermined)
     if told.number is not None and len(told.free) > told.number and not few:
         yield (

@@ -39,7 +39,8 @@ def _means_of_variance_models(drafts: Drafts) -> None:
         name = draft.outcome.name
         if draft.variance and (name, False) not in drafts.equations:
             because = f"'{draft.title}' is modelled and '{name}' has no equation"
-            _add(drafts, Name(name), draft.block, draft.span or nodes.NOWHERE, because)
+            span = draft.span or nodes.NOWHERE
+            _add(drafts, Name(name, span=span), draft.block, span, because)
 
 
 def _latent_variables(drafts: Drafts) -> None:
@@ -59,9 +60,9 @@ def _latent_variables(drafts: Drafts) -> None:
                 f"the latent variable '{name}' is declared but never used", entry.name.span
             )
             continue
-        coefficient = drafts.coefficients.get(name)
+        span = drafts.coefficients.get(name, entry.name.span)
         because = "a latent variable needs an equation and has none"
-        _add(drafts, Name(name), None, coefficient or nodes.NOWHERE, because)
+        _add(drafts, Name(name, span=span), None, span, because)
 
 
 def _coefficients(drafts: Drafts) -> None:

@@ -400,6 +400,11 @@ class Model:
     further: FurtherPriors = FurtherPriors()
     places: dict[str, Span] = field(default_factory=dict)
 
+    @property
+    def place(self) -> Span | None:
+        """The command that states the model."""
+        return self.places.get("model", self.places.get("fcs"))
+
     def in_line(self, span: Span | None, command: str = "model") -> str:
         """The line of a place in the script as ` (line 3)`; that of a command where nothing was written."""
         if span is None or span.start == span.end:

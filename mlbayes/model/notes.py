@@ -30,12 +30,13 @@ class Notes:
         span: Span | None = None,
         hint: str = "",
         kind: ProblemKind = ProblemKind.SCRIPT,
+        place: str = "",
     ) -> None:
-        """Record a problem; a node without a place in the script has no span.
+        """Record a problem; a node without a place in the script has no span.  `place`: see `Problem`.
 
         Raises ProblemError with all of them when there are too many: a range may stand for thousands of unknown names.
         """
-        problem = Problem(message, None if span == NOWHERE else span, hint, kind)
+        problem = Problem(message, None if span == NOWHERE else span, hint, kind, place)
         if problem not in self.problems:
             self.problems.append(problem)
         if len(self.problems) >= MAX_PROBLEMS:
@@ -46,9 +47,9 @@ class Notes:
         """Record something that the language has but the model graph cannot express."""
         self.problem(message, span, hint, ProblemKind.UNSUPPORTED)
 
-    def data_problem(self, message: str, span: Span | None = None, hint: str = "") -> None:
-        """Record something that has to be mended in the data."""
-        self.problem(message, span, hint, ProblemKind.DATA)
+    def data_problem(self, message: str, span: Span | None = None, hint: str = "", place: str = "") -> None:
+        """Record something that has to be mended in the data; `place`: where in these."""
+        self.problem(message, span, hint, ProblemKind.DATA, place)
 
     def warn(self, text: str) -> None:
         """Record a warning."""

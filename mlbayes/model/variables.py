@@ -15,7 +15,7 @@ from mlbayes.model.hierarchy import build_hierarchy, level_of_values, values_at_
 from mlbayes.model.model import Kind, Role, Variable
 from mlbayes.model.names import Names, split_name, used_columns, uses_lag
 from mlbayes.model.notes import Notes
-from mlbayes.model.units import Hierarchy, Indices, Vector
+from mlbayes.model.units import Hierarchy, Indices
 from mlbayes.problems import nearest
 
 MOST_CODES = 100
@@ -56,10 +56,7 @@ def read_variables(
         table, script.cluster_ids, rows, time if time in table.columns else None
     )
     notes.problems += problems
-    variables = {
-        name: _variable(name, table.values(name)[hierarchy.order], hierarchy, declared, notes)
-        for name in every
-    }
+    variables = {name: _variable(table, name, hierarchy, declared, notes) for name in every}
     _add_latent(script, names, hierarchy, variables, notes)
     return variables, hierarchy, rows
 
@@ -139,14 +136,15 @@ def _with_data(
     return rows[~empty]
 
 
-def _variable(name: str, values: Vector, hierarchy: Hierarchy, declared: Declared, notes: Notes) -> Variable:
+def _variable(table: Table, name: str, hierarchy: Hierarchy, declared: Declared, notes: Notes) -> Variable:
+    values = table.values(name)[hierarchy.order]
     level = level_of_values(hierarchy, values)
     at_level = values_at_level(hierarchy, values, level)
     kind, place = declared.kinds.get(name, (Kind.CONTINUOUS, None))
     codes: tuple[int, ...] = ()
     reference = declared.references.get(name)
     if kind is not Kind.CONTINUOUS and place is not None:
-        codes = _codes(name, kind, at_level, place, notes)
+        codes = _codes(table, hierarchy.order, kind, place, notes)
     chosen = kind is Kind.NOMINAL and reference is None
     if chosen and codes:
         reference = codes[0]
@@ -168,25 +166,28 @@ def _variable(name: str, values: Vector, hierarchy: Hierarchy, declared: Declare
     )
 
 
-def _codes(name: str, kind: Kind, values: Vector, place: Name, notes: Notes) -> tuple[int, ...]:
-    """The distinct codes of a categorical variable, checked; none for a count."""
+def _codes(table: Table, rows: Indices, kind: Kind, declared: Name, notes: Notes) -> tuple[int, ...]:
+    """The distinct codes of a categorical variable in some rows, checked; none for a count."""
+    name, values = declared.name, table.values(declared.name)[rows]
     present = np.unique(values[~np.isnan(values)])
-    if (present != np.floor(present)).any():
-        example = present[present != np.floor(present)][0]
-        message = f"'{name}' is declared {kind.value} but has the value {example:g}"
-        notes.data_problem(message, place.span, "codes must be whole numbers")
+    broken = np.sort(rows[~np.isnan(values) & (values != np.floor(values))])[:1]
+    if len(broken):
+        message = f"'{name}' is declared {kind.value} but has the value {table.values(name)[broken[0]]:g}"
+        notes.data_problem(message, declared.span, "codes must be whole numbers", table.where(broken))
         return ()
     if kind is Kind.COUNT:
         if (present < 0).any():
-            notes.data_problem(f"the count '{name}' has the negative value {present[0]:g}", place.span)
+            message = f"the count '{name}' has the negative value {present[0]:g}"
+            hint = "counts are 0, 1, 2, ...; if it stands for a missing value, declare it in MISSING"
+            notes.data_problem(message, declared.span, hint, table.where(rows[values == present[0]]))
         return ()
     if len(present) < 2:
         found = f"the code {present[0]:g} only" if len(present) else "no values"
         hint = "a categorical variable needs two codes or more in the rows that are analysed"
-        notes.data_problem(f"'{name}' is declared {kind.value} but has {found}", place.span, hint)
+        notes.data_problem(f"'{name}' is declared {kind.value} but has {found}", declared.span, hint)
     if len(present) > MOST_CODES:
         message = f"'{name}' is declared {kind.value} but has {len(present)} codes"
-        notes.data_problem(message, place.span, "is it continuous?")
+        notes.data_problem(message, declared.span, "is it continuous?")
         return ()
     return tuple(int(code) for code in present)
 

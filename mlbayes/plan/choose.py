@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlbayes.model.model import Model
+from mlbayes.model.places import place_of
 from mlbayes.plan.affine import AffineBlock
 from mlbayes.plan.builder import PlanBuilder
 from mlbayes.plan.choice import Choice, PlannedStep
@@ -69,7 +70,7 @@ def make_plan(model: Model) -> PlannedModel:
     regressions = Regressions(model, symbols)
     choice = Choice(model, builder, symbols, regressions)
     for name in dict.fromkeys(part.variable for part in regressions.predictors):
-        place = model.equations[0].span if model.equations else None
+        place = place_of(name, model.equations) or model.place
         with steps_of(builder, f"the predictor model of {name}", place):
             plan_predictor(choice, name)
     plan_series(choice)
@@ -83,7 +84,7 @@ def make_plan(model: Model) -> PlannedModel:
                 plan_log_variance(choice, r)
             elif r.population >= 0:
                 plan_cluster_variances(choice, r)
-    with steps_of(builder, "the record of a draw", None):
+    with steps_of(builder, "the record of a draw", model.places.get("simple", model.place)):
         layout = Recorder(model, symbols, regressions).write()
     plan, store = builder.finish()
     return PlannedModel(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mlbayes.model.model import Kind, Role
+from mlbayes.model.places import place_of
 from mlbayes.plan import plan as p
 from mlbayes.plan.choice import Choice, PlannedStep, outcome_residuals, refuse_in_logits
 from mlbayes.plan.evaluator import Evaluator
@@ -16,8 +17,7 @@ from mlbayes.plan.symbols import steps_of, unsupported
 def plan_series(choice: Choice) -> None:
     """Append the steps of all lagged variables."""
     for name in lagged_names(choice.model):
-        equation = next((e for e in choice.model.equations if e.outcome == name), None)
-        place = equation.span if equation is not None else choice.model.equations[0].span
+        place = place_of(name, choice.model.equations)
         with steps_of(choice.builder, f"the series of {name}", place):
             _check(choice, name)
             _Steps(choice, choice.symbols.series(name)).write()

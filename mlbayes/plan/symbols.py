@@ -46,11 +46,12 @@ def unsupported(message: str, hint: str = "") -> ProblemError:
 
 @contextmanager
 def placed(span: Span | None) -> Iterator[None]:
-    """Give problems that are raised within, and have no place, the place of the equation they arose in."""
+    """Give problems that are raised within, and have no place at all, the place of what they arose in."""
     try:
         yield
     except ProblemError as error:
-        raise ProblemError([replace(p, span=p.span or span) for p in error.problems]) from None
+        found = [p if p.span or p.place else replace(p, span=span) for p in error.problems]
+        raise ProblemError(found) from None
 
 
 @contextmanager

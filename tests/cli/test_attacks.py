@@ -166,10 +166,10 @@ def test_names_that_are_markup_to_the_screen(folder, mlbayes):
 # ------------------------------------------------------------------ files that are none
 def test_nul_bytes(refused, folder, mlbayes):
     (folder / "nul.csv").write_bytes(b"a,b\n1,2\0\n")
-    assert "line 2 has a NUL byte" in refused("data.csv", "nul.csv", 3)
+    assert "nul.csv, line 2: error: there is a NUL byte" in refused("data.csv", "nul.csv", 3)
     (folder / "nul.inp").write_bytes(b"MODEL: y ~ x\0;")
     outcome = mlbayes("check", folder / "nul.inp")
-    assert outcome.status == 3 and "nul.inp: error: this is not a text file" in outcome.err
+    assert outcome.status == 3 and "nul.inp, line 1: error: this is not a text file" in outcome.err
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from places import require_places
+
 from mlbayes.language.parse import parse_script, read_source
 from mlbayes.problems import render
 
@@ -14,5 +16,6 @@ def test_transcript(golden):
         source = read_source(path)
         problems = parse_script(source)[1]
         assert problems, f"{path.name} has no error"
+        require_places(problems, source)
         lines += [f"===== {path.name}", *(render(problem, source) for problem in problems), ""]
     golden(HERE / "errors.expected", "\n".join(lines))

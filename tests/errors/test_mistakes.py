@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+from places import require_places
+
 from mlbayes import pipeline
 from mlbayes.problems import ProblemError, render
 from mlbayes.source import Source
@@ -182,6 +184,7 @@ def said(folder: Path, example: str, script: Edit = str, data: Edit = str) -> st
         for part in pipeline.understand_parts(source)[0]:
             pipeline.plan(part.model)
     except ProblemError as error:
+        require_places(error.problems, source)
         ordered = sorted(error.problems, key=lambda problem: problem.span.start if problem.span else -1)
         return "\n".join(render(problem, source) for problem in ordered).replace(str(folder), "<folder>")
     return "accepted"

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from places import require_places
+
 from mlbayes import pipeline
 from mlbayes.problems import ProblemError, render
 
@@ -18,6 +20,7 @@ def test_transcript(golden):
         except ProblemError as error:
             problems = error.problems
         assert problems, f"{path.name} has no error"
+        require_places(problems, source)
         assert all(problem.span is not None for problem in problems)
         lines += [f"===== {path.name}", *(render(problem, source) for problem in problems), ""]
     golden(HERE / "simulation.expected", "\n".join(lines))

@@ -62,7 +62,7 @@ from mlbayes.source import Source
         ("CENTER: nope; MODEL: y ~ z;", "'nope' in CENTER is not in the data"),
         ("CLUSTERID: pupil; CENTER: cgm = z; cwc = z; MODEL: y ~ z;",
          "'z' is centred both at its grand mean and at group means"),
-        ("MODEL: f -> y z; LATENT: f; WEIGHT: x;", "the weight 'x' has missing values or values not above 0"),
+        ("MODEL: f -> y z; LATENT: f; WEIGHT: x;", "the weight 'x' is missing or not above 0"),
     ],
 )  # fmt: skip
 def test_messages(script: str, message: str) -> None:

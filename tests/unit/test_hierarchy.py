@@ -89,7 +89,8 @@ def test_no_rows() -> None:
 def test_missing_identifier() -> None:
     table = table_of(id=[1, NAN, 2, NAN])
     _, problems = build_hierarchy(table, (Name("id"),), np.arange(4))
-    assert problems[0].message == "the identifier 'id' is missing in lines 2, 4 of some.dat"
+    assert problems[0].message == "the identifier 'id' is missing"
+    assert problems[0].place == "some.dat, lines 2, 4"
     assert problems[0].kind is ProblemKind.DATA
 
 

@@ -80,7 +80,7 @@ def test_rows_of_the_file_stay_where_they_are(tmp_path: Path) -> None:
     assert (table.rows, table.added, model.used_rows.tolist()) == (9, 2, list(range(9)))
     same(table.values("y").tolist(), [5, 21, 1, 23, 2, 22, 6, NAN, NAN])
     assert table.columns["note"].texts == ("e", "a", "a", "b", "c", "d", "f", "NA", "NA")
-    assert [table.place(row) for row in (0, 6, 7)] == ["line 2", "line 8", "an added occasion"]
+    assert [table.in_lines([row]) for row in (0, 6, 7)] == ["line 2", "line 8", "an added occasion"]
 
 
 def test_complete_occasions_are_left_alone(tmp_path: Path) -> None:
@@ -143,7 +143,7 @@ def test_the_occasion_may_be_computed(tmp_path: Path) -> None:
 def test_computed_columns_can_fail_in_added_rows_alone(tmp_path: Path) -> None:
     script = LAGGED + "TRANSFORM: late = 1/(time - 3);"
     data = GAPS.replace("22,2,3,20,d\n", "")
-    assert "1 / 0 is not a finite number (an added occasion of data.csv and 1 other row)" in complaint(
+    assert "data.csv, an added occasion: 1 / 0 is not a finite number (and in 1 other row)" in complaint(
         tmp_path, data, script
     )
 

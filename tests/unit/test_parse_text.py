@@ -42,7 +42,7 @@ def test_case_comments_dashes_and_line_ends(tmp_path):
     ("content", "message"),
     [
         (b"DATA: a\0b;", "NUL"),
-        (b"DATA: \xff\xfe;", "byte 7 is not UTF-8"),
+        (b"DATA: \xff\xfe;", "byte 7 of this line is not UTF-8"),
         (None, "no such file"),
         ("folder", "a folder"),
         (b" " * 1_000_001, "at most 1,000,000 bytes"),

@@ -167,7 +167,7 @@ def test_many_problems_are_counted(tmp_path: Path) -> None:
         ("", ("a",), "the data file is empty", ""),
         ("\ufeff\r\n \n", (), "the data file is empty", ""),
         ("a b\n", (), "the data file has a header but no rows", ""),
-        ("a b A\n1 2 3\n", (), "2 columns are named 'a'", "rename"),
+        ("a b A\n1 2 3\n", (), "2 columns are named 'a' (columns 1, 3)", "rename"),
         ("1 2\n3 4\n", (), "the first line holds numbers, not the names of the columns", "VARIABLES"),
         ("a,,c\n1,2,3\n", (), "the name of column 2 is empty", "needs a name"),
         (",b,c\n1,2,3\n", (), "the name of column 1 is empty", "row names"),
@@ -185,8 +185,8 @@ def test_many_problems_are_counted(tmp_path: Path) -> None:
         ),
         ("a b\n1 2 3\n2 3 4\n", (), "expected 2 values, found 3", "row name"),
         ("a b\n1;2\n", (), "expected 2 values, found 1", "commas"),
-        (b"1 2\n3 \x00\n", ("a", "b"), "line 2 has a NUL byte", "plain text"),
-        (b"1 2\n3 \xe5\n", ("a", "b"), "line 2 is not UTF-8 (byte 0xe5)", "UTF-8"),
+        (b"1 2\n3 \x00\n", ("a", "b"), "there is a NUL byte in this line", "plain text"),
+        (b"1 2\n3 \xe5\n", ("a", "b"), "byte 3 of this line (0xe5) is not UTF-8", "UTF-8"),
         ("1 2".encode("utf-16"), ("a", "b"), "the file is encoded in UTF-16", "UTF-8"),
     ],
 )
@@ -196,6 +196,9 @@ def test_bad_files(
     problem = problems_of(written(tmp_path, content), names)[0]
     assert problem.message == message
     assert hint in problem.hint
+    whole = message in ("the data file is empty", "the file is encoded in UTF-16")
+    assert problem.place.partition(", ")[2] == ("" if whole else f"line {problem.place[-1]}")
+    assert ("NUL" not in message and "UTF-8" not in message) or problem.place.endswith("line 2")
 
 
 def test_first_row_of_text_is_no_header_above_text(tmp_path: Path) -> None:

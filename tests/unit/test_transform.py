@@ -127,23 +127,25 @@ def test_branches_that_are_not_taken_are_not_checked() -> None:
 
 
 @pytest.mark.parametrize(
-    ("expression", "message"),
+    ("expression", "message", "line"),
     [
-        (call("ln", "x"), "ln(-1) is not a finite number (line 10 of some.dat and 1 other row)"),
-        (call("sqrt", "x"), "sqrt(-1) is not a finite number (line 10 of some.dat)"),
-        (binary("y", "/", "x"), "1 / 0 is not a finite number (line 20 of some.dat)"),
-        (binary("x", "^", 0.5), "-1 ^ 0.5 is not a finite number (line 10 of some.dat)"),
-        (call("exp", binary("x", "*", 1000)), "exp(2000) is not a finite number (line 30 of some.dat)"),
-        (call("iphi", "y"), "iphi(4) is not a finite number (line 10 of some.dat and 1 other row)"),
+        (call("ln", "x"), "ln(-1) is not a finite number (and in 1 other row)", 10),
+        (call("sqrt", "x"), "sqrt(-1) is not a finite number", 10),
+        (binary("y", "/", "x"), "1 / 0 is not a finite number", 20),
+        (binary("x", "^", 0.5), "-1 ^ 0.5 is not a finite number", 10),
+        (call("exp", binary("x", "*", 1000)), "exp(2000) is not a finite number", 30),
+        (call("iphi", "y"), "iphi(4) is not a finite number (and in 1 other row)", 10),
         (
             binary(1, "+", call("exp", call("sqrt", "x"))),
-            "sqrt(-1) is not a finite number (line 10 of some.dat)",
+            "sqrt(-1) is not a finite number",
+            10,
         ),
     ],
 )
-def test_values_outside_the_domain(expression: Expression, message: str) -> None:
+def test_values_outside_the_domain(expression: Expression, message: str, line: int) -> None:
     found = problem(expression)
     assert found.message == message
+    assert found.place == f"some.dat, line {line}"
     assert found.kind is ProblemKind.DATA
     assert found.span is not None
 
