@@ -17,11 +17,11 @@ from hostile_scripts import CELLS, COLUMNS, JUNK, LATENTS, Careful, Writer, data
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 from lark.grammar import NonTerminal, Symbol
+from scripts import EXAMPLES, source_of
 
 from mlbayes.language.commands import COMMANDS, FUNCTIONS, OPTIONS, SAVE, WORDLIKE, Body, Command
 from mlbayes.language.syntax import blimp_grammar
 
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 PLACES = st.integers(0, 2**20)  # counted round the end of what is edited
 
 
@@ -29,7 +29,7 @@ PLACES = st.integers(0, 2**20)  # counted round the end of what is edited
 class Case:
     """What is tried: the bytes of a script and of a data file, and whether to run it.
 
-    `origin`: the example that was damaged; without `data` those of the example are taken.
+    `origin`: the script that was damaged; without `data` those of this script are taken.
     """
 
     script: bytes
@@ -46,9 +46,10 @@ class Case:
 
 @cache
 def data_of(script: Path) -> Path | None:
-    """The data file of an example; None where it simulates them."""
-    named = re.search(r"(?m)^DATA:\s*([\w.]+)\s*;", script.read_text())
-    return script.parent / named[1] if named else None
+    """The data file of a script; None where it simulates them."""
+    source = source_of(script)
+    named = re.search(r"(?m)^DATA:\s*([\w.]+)\s*;", source.text)
+    return source.path.parent / named[1] if named else None
 
 
 # ------------------------------------------------------------------ from the grammar
@@ -253,14 +254,9 @@ def damaged(parts: list, edits: list[tuple]) -> list:
     return parts
 
 
-def edits(new: SearchStrategy, kinds: tuple[str, ...]) -> SearchStrategy[list[tuple]]:
-    """Edits for `damaged`."""
-    return st.lists(st.tuples(st.sampled_from(kinds), PLACES, PLACES, new), min_size=1, max_size=6)
-
-
-def example_scripts() -> list[Path]:
-    """The scripts of the examples."""
-    return sorted(EXAMPLES.glob("*/*.inp"))
+def edits(new: SearchStrategy, kinds: tuple[str, ...], most: int = 6) -> SearchStrategy[list[tuple]]:
+    """Edits for `damaged`, at most so many."""
+    return st.lists(st.tuples(st.sampled_from(kinds), PLACES, PLACES, new), min_size=1, max_size=most)
 
 
 HOSTILE = (
@@ -288,9 +284,16 @@ HOSTILE = (
     *(f"{each.name}(" for each in FUNCTIONS),
     *(f"OPTIONS: {each.name};" for each in OPTIONS),
 )
-TOKENS = sorted({piece for path in example_scripts() for piece in pieces(path.read_text())})
 KINDS = ("delete", "double", "swap", "move", "replace", "replace", "insert")
-WORD_EDITS = edits(st.one_of(st.sampled_from(TOKENS), st.sampled_from(HOSTILE)), KINDS)
+
+
+def word_edits(scripts: list[Path], most: int = 6) -> SearchStrategy[list[tuple]]:
+    """Damage to words, with words of some scripts; at most so many edits."""
+    tokens = sorted({piece for path in scripts for piece in pieces(path.read_text())})
+    return edits(st.one_of(st.sampled_from(tokens), st.sampled_from(HOSTILE)), KINDS, most)
+
+
+WORD_EDITS = word_edits(EXAMPLES)
 BYTES = (
     b"\0",
     b"\xff",
@@ -321,12 +324,12 @@ def damaged_bytes(content: bytes, edits: list[tuple]) -> bytes:
 
 
 @st.composite
-def damaged_scripts(draw: DrawFn, scripts: list[Path]) -> Case:
-    """Scripts that were sound, on their own data, with damage to words or bytes or both."""
+def damaged_scripts(draw: DrawFn, scripts: list[Path], words: SearchStrategy[list[tuple]]) -> Case:
+    """Scripts that were sound, on their own data, with damage to words (`words`) or bytes or both."""
     origin = draw(st.sampled_from(scripts))
     text, kind = origin.read_text(), draw(st.integers(0, 3))
     if kind < 3:
-        text = damaged_words(text, draw(WORD_EDITS))
+        text = damaged_words(text, draw(words))
     content = text.encode()
     if kind > 1:
         content = damaged_bytes(content, draw(BYTE_EDITS))
@@ -389,9 +392,7 @@ MODELS = (
 @st.composite
 def damaged_data(draw: DrawFn) -> Case:
     """Sound models, of an example or of `MODELS`, on data with damage to the file, to cells or to bytes."""
-    origin = draw(
-        st.one_of(st.none(), st.sampled_from([p for p in example_scripts() if data_of(p) is not None]))
-    )
+    origin = draw(st.one_of(st.none(), st.sampled_from([p for p in EXAMPLES if data_of(p) is not None])))
     if origin is None:
         script = f"DATA: data.csv; MISSING: NA; {draw(st.sampled_from(MODELS))} BURN: 8; ITER: 12; CHAINS: 2;".encode()
         content = data_text(Random(draw(st.integers(0, 20))), 0.3).encode("utf-8", "surrogatepass")

@@ -18,15 +18,17 @@ import numpy as np
 import pytest
 from hostile_scripts import data_text
 from hostile_strategies import (
+    WORD_EDITS,
     Case,
     damaged_data,
     damaged_scripts,
-    example_scripts,
     grammar_cases,
     sensible_cases,
+    word_edits,
 )
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from places import require_places
+from scripts import CONFORMANCE, EXAMPLES, with_conformance_scripts
 
 from mlbayes import cli, pipeline
 from mlbayes.console import Console
@@ -51,9 +53,11 @@ SETTINGS = {
 STRATEGIES = {
     "grammar": grammar_cases(),
     "sensible": sensible_cases(),
-    "damaged scripts": damaged_scripts(example_scripts()),
+    "damaged scripts": damaged_scripts(EXAMPLES, WORD_EDITS),
     "damaged data": damaged_data(),
+    "damaged conformance scripts": damaged_scripts(CONFORMANCE, word_edits(EXAMPLES + CONFORMANCE, 2)),
 }
+ROUNDS = {kind: 8 for kind in STRATEGIES} | {"damaged conformance scripts": 4}  # of 500 in the slow tests
 
 
 # ------------------------------------------------------------------ one case
@@ -197,6 +201,7 @@ LEAST = {  # percent of the cases that are refused, that are planned or run
     "sensible": (30, 10),
     "damaged scripts": (50, 4),
     "damaged data": (50, 4),
+    "damaged conformance scripts": (50, 4),
 }
 
 
@@ -209,14 +214,21 @@ def hold_shares(kind: str, trials: Trials, count: int) -> None:
     assert 100 * len(trials.different) >= 45 * count
 
 
-@pytest.mark.parametrize("kind", STRATEGIES)
+def of_kind(kind: str, *values: object):
+    """The arguments of a test of a kind; scripts that are not here cannot be damaged."""
+    return pytest.param(kind, *values, marks=with_conformance_scripts if "conformance" in kind else ())
+
+
+@pytest.mark.parametrize("kind", [of_kind(kind) for kind in STRATEGIES])
 def test_some(kind, tmp_path):
     assert sum(hold(kind, 0, SOME, tmp_path).found.values()) >= SOME
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", range(1, 9))
-@pytest.mark.parametrize("kind", STRATEGIES)
+@pytest.mark.parametrize(
+    ("kind", "number"),
+    [of_kind(kind, number) for kind, rounds in ROUNDS.items() for number in range(1, rounds + 1)],
+)
 def test_thousands(kind, number, tmp_path):
     hold_shares(kind, hold(kind, number, 500, tmp_path), 500)
 
