@@ -48,6 +48,7 @@ class Choice:
     `modulators`: unknowns on which a log variance depends, which no block can draw; `drawn`: those of them
     that have an equation and a step already.  `shares`: probabilities of binary predictors' higher codes, at means
     that equations are centred at.  `codes`: by categorical equation, offset of its categories' places.
+    `common`: coefficients that several logits of a nominal outcome have in common, which no block draws.
     """
 
     model: Model
@@ -61,6 +62,7 @@ class Choice:
     drawn: set[Atom] = field(default_factory=set)
     modulators: set[Atom] = field(init=False)
     shares: set[Atom] = field(init=False)
+    common: tuple[Atom, ...] = ()
 
     def __post_init__(self) -> None:
         self.modulators = modulators(self.regressions, self.symbols)
@@ -109,19 +111,20 @@ def outcome_logits(choice: Choice, atoms: Sequence[Atom]) -> list[Logits]:
     Given the others, each logit is a binary one with a Gaussian form (Polya-Gamma); but these forms hold one at a
     time, so what enters several logits is not drawn from their product.
     """
-    found = []
-    for source in dict.fromkeys(
-        r.planned.source for r in choice.regressions.outcomes if r.planned.of_several
-    ):
-        parts = [r for r in choice.regressions.outcomes if r.planned.source == source]
-        predictors = tuple(r.predictor(True) for r in parts)
-        if any(predictor.atoms() & set(atoms) for predictor in predictors):
-            equation = parts[0].equation
-            place = choice.symbols.category(equation.outcome)
-            found.append(
-                Logits(equation.outcome, place, predictors, equation.level, parts[0].active, equation.span)
-            )
-    return found
+    sources = dict.fromkeys(r.planned.source for r in choice.regressions.outcomes if r.planned.of_several)
+    holding = {
+        r.planned.source for r in choice.regressions.outcomes if r.predictor(True).atoms() & set(atoms)
+    }
+    return [logits_of(choice, source, composite=True) for source in sources if source in holding]
+
+
+def logits_of(choice: Choice, source: int, composite: bool) -> Logits:
+    """The logits of a nominal outcome; `composite`: with one symbol for a coefficient and its random effects."""
+    parts = [r for r in choice.regressions.outcomes if r.planned.source == source]
+    equation = parts[0].equation
+    place = choice.symbols.category(equation.outcome)
+    predictors = tuple(r.predictor(composite) for r in parts)
+    return Logits(equation.outcome, place, predictors, equation.level, parts[0].active, equation.span)
 
 
 def refuse_in_logits(choice: Choice, atoms: Sequence[Atom], what: str) -> None:

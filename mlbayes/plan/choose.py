@@ -16,7 +16,9 @@ from mlbayes.model.places import place_of
 from mlbayes.plan.affine import AffineBlock
 from mlbayes.plan.builder import PlanBuilder
 from mlbayes.plan.choice import Choice, PlannedStep
-from mlbayes.plan.components import components
+from mlbayes.plan.coefficients import equations_with
+from mlbayes.plan.common import plan_common
+from mlbayes.plan.components import common_parameters, components
 from mlbayes.plan.normal_forms import Regressions
 from mlbayes.plan.outcome_rule import plan_outcomes
 from mlbayes.plan.plan import Plan
@@ -74,10 +76,16 @@ def make_plan(model: Model) -> PlannedModel:
         with steps_of(builder, f"the predictor model of {name}", place):
             plan_predictor(choice, name)
     plan_series(choice)
-    for component in components(regressions):
+    choice.common = common_parameters(regressions)
+    for component in components(regressions, choice.common):
         titles = ", ".join(r.equation.title for r in component)
         with steps_of(builder, f"the equation of {titles}", component[0].equation.span):
             plan_outcomes(choice, component)
+    for atom in choice.common:
+        with steps_of(
+            builder, f"the parameter {atom.name}", equations_with(regressions, atom)[0].equation.span
+        ):
+            plan_common(choice, atom)
     for r in regressions.outcomes:
         with steps_of(builder, f"the residual variances of {r.equation.outcome}", r.equation.span):
             if r.of_variance:

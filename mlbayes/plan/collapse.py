@@ -103,7 +103,8 @@ class Collapsing:
         scales = {atom for use in self.block.block.uses[latent] for atom in use.scale.atoms()}
         for r in self.regressions:
             for atom in dict.fromkeys(parameters_of(r)):
-                free = atom not in self.block.chosen and atom not in self.block.parts.moving
+                apart = (*self.block.parts.moving, *self.block.choice.common)
+                free = atom not in self.block.chosen and atom not in apart
                 if atom in scales and free and self._only_scales(atom):
                     scales.discard(atom)
                     top = top_unknown(self.block.choice.model, atom)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mlbayes.model.model import Role
 from mlbayes.plan.choice import Choice, outcome_logits, outcome_residuals
-from mlbayes.plan.coefficients import parameters_of
+from mlbayes.plan.coefficients import all_parameters_of, equations_with, parameters_of
 from mlbayes.plan.normal_forms import Regressions
 from mlbayes.plan.partition import Conflicts, Unit, partition
 from mlbayes.plan.polynomial import Atom
@@ -17,29 +19,47 @@ from mlbayes.plan.unknowns import Residual
 from mlbayes.problems import Problem, ProblemError, ProblemKind
 
 
-def components(regressions: Regressions) -> list[list[OutcomeRegression]]:
-    """Equations that share a parameter, a latent variable or a residual covariance, in order of the model."""
+def components(regressions: Regressions, common: Sequence[Atom]) -> list[list[OutcomeRegression]]:
+    """Equations that share a parameter, a latent variable or a residual covariance, in order of the model.
+
+    `common`: parameters that do not count, see `common_parameters`.
+    """
     components: list[list[OutcomeRegression]] = []
-    marks = {r.number: _marks(regressions, r) for r in regressions.locations}
+    marks = {r.number: _marks(regressions, r) - set(common) for r in regressions.locations}
     for regression in regressions.locations:
         joined = [c for c in components if any(marks[regression.number] & marks[r.number] for r in c)]
         merged = [other for c in joined for other in c] + [regression]
         components = [c for c in components if c not in joined] + [merged]
-    for component in components:
-        _refuse_common_logits(component)
     return [sorted(component, key=lambda r: r.number) for component in components]
 
 
-def _refuse_common_logits(component: list[OutcomeRegression]) -> None:
-    """Logits of one outcome have to be drawn in turn, so they cannot have parameters in common."""
-    sources = [r.planned.source for r in component if r.planned.of_several]
-    for r in component:
-        if sources.count(r.planned.source) > 1:
-            message = (
-                f"labels or random effects in several logits of the nominal outcome '{r.equation.outcome}'"
-                " cannot be run yet"
-            )
-            raise ProblemError([Problem(message, r.equation.span, "", ProblemKind.UNSUPPORTED)])
+def common_parameters(regressions: Regressions) -> tuple[Atom, ...]:
+    """Parameters that tie the logits of a nominal outcome to each other, directly or by way of other equations.
+
+    These logits have to be drawn in turn, so what ties them is drawn apart from all components.  Raises ProblemError
+    (kind UNSUPPORTED) if that is something else.
+    """
+    common: tuple[Atom, ...] = ()
+    while tied := _tied_logits(components(regressions, common)):
+        held = dict.fromkeys(a for r in tied for a in all_parameters_of(regressions, r) if a not in common)
+        more = [a for a in held if len(equations_with(regressions, a)) > 1]
+        if not more:
+            equation = tied[0].equation
+            message = f"random effects in several logits of the nominal outcome '{equation.outcome}' cannot be run yet"
+            raise ProblemError([Problem(message, equation.span, "", ProblemKind.UNSUPPORTED)])
+        common = (*common, *more)
+    return common
+
+
+def _tied_logits(found: Sequence[Sequence[OutcomeRegression]]) -> list[OutcomeRegression]:
+    """Logits of one outcome within a component."""
+    sources = [Counter(r.planned.source for r in component if r.planned.of_several) for component in found]
+    return [
+        r
+        for component, count in zip(found, sources, strict=True)
+        for r in component
+        if count[r.planned.source] > 1
+    ]
 
 
 def _marks(regressions: Regressions, r: OutcomeRegression) -> set[object]:
@@ -79,6 +99,7 @@ class Component:
             a for own in self.own.values() for a in own.atoms() if a.kind == "function"
         )
         self.parameters += sorted(within - set(self.parameters))
+        self.parameters = [a for a in self.parameters if a not in self.choice.common]
         self.moving = [a for a in self.parameters if a in within]
         self.others, _ = outcome_residuals(self.choice, values, {r.number for r in self.regressions})
         self._set_stuck_apart()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -13,14 +14,29 @@ from mlbayes.plan.polynomial import TOP, Atom, Monomial, Polynomial
 from mlbayes.plan.regressions import OutcomeRegression
 from mlbayes.plan.symbols import Symbols
 from mlbayes.plan.transformations import Transformation
-from mlbayes.plan.unknowns import Coupling, Residual, TopUnknown
+from mlbayes.plan.unknowns import Coupling, Logits, Mask, Residual, TopUnknown
 
 Companions = Sequence[tuple[int, int, int, int]]  # rows of the table of that name
+Parts = Sequence[tuple[Monomial, int]]
 WIDTH = 0.5  # of the first interval of a slice, before burn-in adapts it
 
 
+@dataclass(frozen=True)
+class Compensation:
+    """A coefficient that falls by `slope` times what the parameter of a step rises, and is free otherwise.
+
+    The Jacobian of such a change is 1, whatever the slope.
+    """
+
+    top: TopUnknown
+    slope: float
+
+
 class ParameterStep:
-    """Writes the step of one parameter, given its prior."""
+    """Writes the step of one parameter, given its prior.
+
+    `compensations`: coefficients that move along with it; to be set before the step is appended.
+    """
 
     def __init__(self, symbols: Symbols, prior: TopUnknown) -> None:
         self.symbols = symbols
@@ -30,6 +46,7 @@ class ParameterStep:
         self.functions = [a for a, f in symbols.functions.items() if self.target in f.parameters]
         self.tilt = self.rate = self.builder.zero
         self.companions: Companions = ()
+        self.compensations: Sequence[Compensation] = ()
 
     def with_jacobians(self, regressions: Sequence[OutcomeRegression], companions: Companions = ()) -> None:
         """Take the parameter as the power of transformed outcomes, where it is one.
@@ -83,23 +100,76 @@ class ParameterStep:
         none = self.builder.count("quadratics")
         self._step([start, end, none, none, block, first, last])
 
-    def with_residuals(self, residuals: Sequence[Residual], couplings: Sequence[Coupling]) -> None:
-        """Append the step given the residuals that it enters and those which covary with them."""
+    def with_residuals(
+        self, residuals: Sequence[Residual], couplings: Sequence[Coupling], logits: Sequence[Logits] = ()
+    ) -> None:
+        """Append the step given the residuals that it enters and those which covary with them.
+
+        `logits`: nominal outcomes in whose logits it is.
+        """
         builder = self.builder
         with builder.program():
             units = [self._units(residual.level) for residual in residuals]
-            parts = [self._parts(r, u) for r, u in zip(residuals, units, strict=True)]
+            parts = [self._parts(r.polynomial, r.active, u) for r, u in zip(residuals, units, strict=True)]
+            choices = [self._choice_parts(one) for one in logits]
+            anchors = [self._anchor(compensation) for compensation in self.compensations]
         start = builder.count("program")
         self._functions()
-        places = [self._residual(part, u) for part, u in zip(parts, units, strict=True)]
+        for compensation, anchor in zip(self.compensations, anchors, strict=True):
+            self._compensate(compensation, anchor)
+        places = [self._sum(part, u) for part, u in zip(parts, units, strict=True)]
+        rows = [
+            (place, place, u.units, residual.precision)
+            for place, u, residual in zip(places, units, residuals, strict=True)
+        ]
+        rows += [(places[c.first], places[c.second], units[c.first].units, c.precision) for c in couplings]
+        rows += [self._probabilities(*choice) for choice in choices]
+        rows += [self._prior_of(c.top) for c in self.compensations if c.top.precision > 0.0]
         end = builder.count("program")
         first = builder.count("quadratics")
-        for place, u, residual in zip(places, units, residuals, strict=True):
-            builder.add("quadratics", [place, place, u.units, residual.precision])
-        for c in couplings:
-            row = [places[c.first], places[c.second], units[c.first].units, c.precision]
+        for row in rows:
             builder.add("quadratics", row)
         self._step([start, end, first, builder.count("quadratics"), -1, 0, 0])
+
+    # ------------------------------------------------------------------ coefficients that move along
+    def _anchor(self, compensation: Compensation) -> int:
+        """Instructions that compute what does not change when a coefficient moves along; its place."""
+        builder, anchor = self.builder, self.builder.zeros(1)
+        builder.instruct(p.OP_COPY, anchor, 1, self.symbols.offset(compensation.top.atom))
+        slope = builder.scalar(compensation.slope)
+        builder.instruct(p.OP_ADD_SCALED, anchor, 1, slope, self.symbols.offset(self.target))
+        return anchor
+
+    def _compensate(self, compensation: Compensation, anchor: int) -> None:
+        """Instructions that put a coefficient where it belongs at the parameter's value."""
+        builder, target = self.builder, self.symbols.offset(compensation.top.atom)
+        builder.instruct(p.OP_COPY, target, 1, anchor)
+        slope = builder.scalar(-compensation.slope)
+        builder.instruct(p.OP_ADD_SCALED, target, 1, slope, self.symbols.offset(self.target))
+
+    def _prior_of(self, top: TopUnknown) -> tuple[int, int, int, int]:
+        """Instructions that compute a coefficient's distance from its prior mean; the quadratic form of its prior."""
+        builder, distance = self.builder, self.builder.zeros(1)
+        builder.instruct(p.OP_COPY, distance, 1, self.symbols.offset(top.atom))
+        builder.instruct(p.OP_ADD_SCALAR, distance, 1, builder.scalar(-top.mean))
+        return distance, distance, 1, builder.scalar(top.precision)
+
+    # ------------------------------------------------------------------ nominal outcomes
+    def _choice_parts(self, logits: Logits) -> tuple[UnitSet, int, Sequence[Parts]]:
+        """The parts of each logit, and the offset of the places of the categories."""
+        units = self._units(logits.level)
+        everyone = np.ones(units.units, dtype=np.bool_)
+        place = Evaluator(self.symbols, units).vector(Polynomial.of(logits.place))
+        return units, place, [self._parts(predictor, everyone, units) for predictor in logits.predictors]
+
+    def _probabilities(self, units: UnitSet, place: int, parts: Sequence[Parts]) -> tuple[int, int, int, int]:
+        """Instructions that compute the log probabilities of categories; their sum as a quadratic form."""
+        builder, n = self.builder, units.units
+        together, found = builder.zeros(n * len(parts)), builder.zeros(n)
+        for k, part in enumerate(parts):
+            builder.instruct(p.OP_COPY, together + k * n, n, self._sum(part, units))
+        builder.instruct(p.OP_CHOICE, found, n, place, together, len(parts) + 1)
+        return found, builder.vector([1.0] * n), n, builder.scalar(-1.0)
 
     def _step(self, places: list[int]) -> None:
         low, high = self.prior.bounds or (-np.inf, np.inf)
@@ -125,20 +195,20 @@ class ParameterStep:
                 self.builder, self.symbols.offset(atom), self.symbols.units(atom.level), arguments
             )
 
-    def _parts(self, residual: Residual, units: UnitSet) -> list[tuple[Monomial, int]]:
-        """A residual as a sum over products of what moves with the parameter, each times what does not (its place)."""
-        moving = {self.target, *self.functions}
+    def _parts(self, polynomial: Polynomial, active: Mask, units: UnitSet) -> Parts:
+        """A sum over products of what moves with the parameter, each times what does not (its place)."""
+        moving = {self.target, *self.functions, *(c.top.atom for c in self.compensations)}
         parts: dict[Monomial, dict[Monomial, float]] = {(): {}}
-        for monomial, number in residual.polynomial.terms.items():
+        for monomial, number in polynomial.terms.items():
             moved = tuple(atom for atom in monomial if atom in moving)
             rest = tuple(atom for atom in monomial if atom not in moving)
             parts.setdefault(moved, {})[rest] = number
         evaluator = Evaluator(self.symbols, units)
-        factor = None if residual.active.all() else residual.active.astype(np.float64)
+        factor = None if active.all() else active.astype(np.float64)
         return [(moved, evaluator.vector(Polynomial(rest), factor)) for moved, rest in parts.items()]
 
-    def _residual(self, parts: Sequence[tuple[Monomial, int]], units: UnitSet) -> int:
-        """Instructions that put a residual together; its place."""
+    def _sum(self, parts: Parts, units: UnitSet) -> int:
+        """Instructions that put a sum together; its place."""
         builder, n = self.builder, units.units
         evaluator = Evaluator(self.symbols, units)
         (_, still), *others = parts

@@ -47,6 +47,7 @@ def _scale_move(choice: Choice, parts: Component, latent: Atom) -> ScaleMove | N
     own = next(r for r in parts.regressions if r.left == latent)
     predictors = {r.number: r.predictor(False) for r in parts.regressions}
     uses = Counter(atom for predictor in predictors.values() for m in predictor.terms for atom in m)
+    uses.update(choice.common)  # other equations hold these, too
     move = ScaleMove(latent, own)
     for monomial in predictors[own.number].terms:
         coefficient = _free_coefficient(monomial, uses)

@@ -163,6 +163,15 @@ MODELS = {
         HEAD + "NOMINAL: q; CENTER: grandmean = x z; MODEL: q ~ x*z;",
         categories2("x"),
     ),
+    "common coefficient of logits": (TWO + "NOMINAL: q; MODEL: q ~ x@l z w | x;", categories2("x")),
+    "common coefficients of logits, constrained": (
+        HEAD + "NOMINAL: q; FIXED: z; MODEL: q ~ x@l z@l2 w@l3; PARAMETERS: l2 = exp(l); l3 ~ truncate(-5, 5);",
+        categories2("x"),
+    ),
+    "common coefficient of logits and other equations": (
+        TWO + "NOMINAL: q n; FIXED: x; MODEL: q ~ x@l n; n ~ z x@l; y ~ x@l z | x; PARAMETERS: l ~ normal(0.2, 2);",
+        categories2("y", "z"),
+    ),
     "ordinal outcome, centred predictors": (
         TWO + "ORDINAL: b d; CENTER: grandmean = x d w; MODEL: b ~ x d w x*w | x;",
         categories2("x", "b", "w", "d"),

@@ -169,11 +169,18 @@ class Regression:
 
     `y`: values out of the distribution's outcomes.  `x`: shape (rows, terms), few distinct rows make it fast.
     `variance`: of the normal prior of coefficients around 0, infinite for flat ones.  `groups`: cluster of each row;
-    the variance of random intercepts is flat.
+    the variance of random intercepts is flat.  `contrast`: shape (coefficients, free ones), which says what
+    coefficients are in terms of free ones; these have the prior.
     """
 
     def __init__(
-        self, family: Distribution, y: Array, x: Array, variance: float, groups: Array | None = None
+        self,
+        family: Distribution,
+        y: Array,
+        x: Array,
+        variance: float,
+        groups: Array | None = None,
+        contrast: Array | None = None,
     ) -> None:
         self.family, self.precision = family, 1.0 / variance
         self.x, row = np.unique(x, axis=0, return_inverse=True)
@@ -184,6 +191,8 @@ class Regression:
         self.counts = np.zeros((group.max() + 1, len(self.x) * family.outcomes.size))
         np.add.at(self.counts, (group, row.ravel() * family.outcomes.size + outcome), 1.0)
         self.coefficients = family.predictors * x.shape[1]
+        self.contrast = np.eye(self.coefficients) if contrast is None else contrast
+        self.free = self.contrast.shape[1]
         self.names = (
             *(f"b {k}" for k in range(self.coefficients)),
             *family.shapes,
@@ -191,13 +200,13 @@ class Regression:
         )
 
     def natural(self, theta: Array) -> Array:
-        """Parameters under their names, from (coefficients, raw shapes, log SD of the intercepts)."""
+        """Parameters under their names, from (free coefficients, raw shapes, log SD of the intercepts)."""
         b, raw, log_sd = self._parts(theta)
         return np.column_stack([b, self.family.natural(raw), np.exp(2.0 * log_sd)])
 
     def _parts(self, theta: Array) -> tuple[Array, Array, Array]:
-        end = self.coefficients + len(self.family.shapes)
-        return theta[:, : self.coefficients], theta[:, self.coefficients : end], theta[:, end:]
+        end = self.free + len(self.family.shapes)
+        return theta[:, : self.free] @ self.contrast.T, theta[:, self.free : end], theta[:, end:]
 
     def log_likelihood(self, theta: Array) -> Array:
         """Shape (points,); random intercepts are integrated out."""
@@ -219,12 +228,13 @@ class Regression:
 
     def log_density(self, theta: Array) -> Array:
         """Of the posterior of theta but for a constant, shape (points,)."""
-        b, raw, log_sd = self._parts(theta)
-        priors = -0.5 * self.precision * np.square(b).sum(axis=1) + self.family.log_prior(raw)
+        _, raw, log_sd = self._parts(theta)
+        free = theta[:, : self.free]
+        priors = -0.5 * self.precision * np.square(free).sum(axis=1) + self.family.log_prior(raw)
         return self.log_likelihood(theta) + priors + 2.0 * log_sd.sum(axis=1)
 
     def start(self) -> Array:
-        start = np.zeros(len(self.names))
+        start = np.zeros(self.free + len(self.family.shapes) + self.clustered)
         if isinstance(self.family, NegativeBinomial):
             by_outcome = self.counts.sum(axis=0).reshape(len(self.x), -1).sum(axis=0)
             start[0] = np.log(by_outcome @ self.family.outcomes / by_outcome.sum())

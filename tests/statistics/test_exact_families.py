@@ -134,6 +134,18 @@ def multinomial(seed: int, n: int = 70) -> Case:
     return Case("NOMINAL: y; FIXED: x w; MODEL: y ~ x w;", {"x": x, "w": w, "y": y + 1.0}, sampled(model))
 
 
+def equal_slopes(seed: int, n: int = 70) -> Case:
+    """One coefficient of x, whose mean is far from 0, in all logits."""
+    rng = generator(seed)
+    x, w = rng.normal(4.0, 1.0, size=n), (rng.random(n) < 0.5).astype(float)
+    eta = np.stack([np.zeros(n), 0.8 * x - 2.9, 0.8 * x - 3.4 + 0.9 * w])
+    y = np.argmax(eta + rng.gumbel(size=eta.shape), axis=0).astype(float)
+    contrast = np.eye(6)[:, :5]  # intercept, x and w of one logit, then of the other
+    contrast[3:, :] = np.eye(6)[[3, 1, 4], :5]
+    model = Regression(Multinomial(3), y, terms(x, w), CATEGORICAL, contrast=contrast)
+    return Case("NOMINAL: y; FIXED: x w; MODEL: y ~ x@b w;", {"x": x, "w": w, "y": y + 1.0}, sampled(model))
+
+
 def counts(rng: np.random.Generator, eta: np.ndarray, alpha: float) -> np.ndarray:
     return rng.poisson(np.exp(eta) * alpha * rng.standard_gamma(1.0 / alpha, eta.size)).astype(float)
 
@@ -172,6 +184,7 @@ CASES = {
     "binary logit": lambda: ordered(logit(2), "logit(y)", 103),
     "ordered logit": lambda: ordered(logit(4), "logit(y)", 104, first_code=1),
     "multinomial logit": lambda: multinomial(105),
+    "multinomial logit, equal slopes": lambda: equal_slopes(113),
     "negative binomial": lambda: negative_binomial(106),
     "Yeo-Johnson": lambda: transformed(107),
     "binary probit, clusters": lambda: ordered_in_clusters(probit(2), "y", 108),
