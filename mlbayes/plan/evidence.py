@@ -11,7 +11,10 @@ from mlbayes.plan.categories import category_labels
 from mlbayes.plan.choice import Choice, outcome_logits, outcome_residuals
 from mlbayes.plan.dependents import cell_set, dependents
 from mlbayes.plan.evaluator import Evaluator
+from mlbayes.plan.modulators import unscaled
 from mlbayes.plan.polynomial import Atom, Polynomial
+from mlbayes.plan.regressions import OutcomeRegression
+from mlbayes.plan.symbols import placed, unsupported
 from mlbayes.plan.unknowns import Coupling, Logits, Residual
 
 
@@ -24,7 +27,7 @@ def category_evidence(choice: Choice, name: str) -> tuple[UnitSet, int]:
     return Evidence(choice, name).write()
 
 
-def symbols_of(choice: Choice, variable: Variable) -> list[Atom]:
+def symbols_of(variable: Variable) -> list[Atom]:
     """The symbols of a categorical variable in the equations that it enters: its code and its dummy variables."""
     found = [Atom("value", variable.name, variable.level)]
     return found + [Atom("code", variable.name, variable.level, code) for code in variable.codes]
@@ -43,10 +46,12 @@ class Evidence:
 
     def write(self) -> tuple[UnitSet, int]:
         """See `category_evidence`."""
-        atoms = symbols_of(self.choice, self.variable)
-        residuals, pairs = outcome_residuals(self.choice, atoms)
+        atoms = symbols_of(self.variable)
+        modulated = self._modulated(atoms)
+        without = {self.choice.regressions.modelled_by(r).number for r in modulated}
+        residuals, pairs = outcome_residuals(self.choice, atoms, without)
         logits = outcome_logits(self.choice, atoms)
-        if not residuals and not logits:
+        if not residuals and not logits and not modulated:
             return self.cells, -1
         builder, n = self.builder, self.cells.units * len(self.labels)
         evidence = builder.zeros(n)
@@ -54,9 +59,22 @@ class Evidence:
             builder.instruct(p.OP_FILL, evidence, n, builder.zero)
         if residuals:
             self._add_residuals(evidence, residuals, pairs)
+        for r in modulated:
+            self._add_modulated(evidence, r)
         for one in logits:
             self._add_logits(evidence, one)
         return self.cells, evidence
+
+    def _modulated(self, atoms: Sequence[Atom]) -> list[OutcomeRegression]:
+        """The log variances that the variable enters."""
+        found = [r for r in self.choice.regressions.log_variances if r.predictor(False).atoms() & set(atoms)]
+        for r in found:
+            if self.choice.regressions.modelled_by(r).covariance:
+                title, name = r.equation.title, self.variable.name
+                message = f"the incomplete {self.variable.kind.value} '{name}' in '{title}' cannot be run yet"
+                with placed(r.equation.span):
+                    raise unsupported(f"{message} with correlated residuals (~~)")
+        return found
 
     def _at(self, polynomial: Polynomial, label: float) -> Polynomial:
         """A polynomial in which the variable has a category."""
@@ -99,6 +117,35 @@ class Evidence:
                 for c, target in enumerate(row):
                     place = evidence + c * cells.units
                     builder.instruct(p.OP_ADD_SCALED, place, cells.units, target, scale)
+
+    def _add_modulated(self, evidence: int, r: OutcomeRegression) -> None:
+        """Log densities of an outcome at each category, which its log variance depends on: -(v + e^2 exp(-v)) / 2."""
+        builder, cells = self.builder, self.cells
+        y = self.choice.regressions.modelled_by(r)
+        residual = Residual(y.equation.title, unscaled(y), y.equation.level, y.active, y.precision, False)
+        with builder.program():
+            units, active = dependents(self.symbols, cells, residual)
+            evaluator, n = Evaluator(self.symbols, units), units.units
+            ones, half = builder.vector(active), builder.scalar(-0.5)
+            vectors = []
+            for label in self.labels:
+                log_variance, scaled = builder.zeros(n), builder.zeros(n)
+                source = evaluator.vector(self._at(r.predictor(False), label))
+                builder.instruct(p.OP_COPY, log_variance, n, source)
+                builder.instruct(p.OP_SCALE, scaled, n, log_variance, half)
+                builder.instruct(p.OP_EXP, scaled, n, scaled)
+                deviation = evaluator.vector(self._at(residual.polynomial, label), active)
+                builder.instruct(p.OP_MULTIPLY, scaled, n, scaled, deviation)
+                vectors += [(scaled, scaled), (log_variance, ones)]
+        start = builder.count("products")
+        sums = [builder.zeros(cells.units) for _ in vectors]
+        for target, (one, other) in zip(sums, vectors, strict=True):
+            builder.add("products", [target, units.number, one, other, -1])
+        builder.step(p.STEP_PRODUCTS, start, builder.count("products"))
+        with builder.program():
+            for k, source in enumerate(sums):
+                place = evidence + k // 2 * cells.units
+                builder.instruct(p.OP_ADD_SCALED, place, cells.units, source, half)
 
     def _add_logits(self, evidence: int, logits: Logits) -> None:
         """Log probabilities of a nominal outcome at each category."""

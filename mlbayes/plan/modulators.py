@@ -36,12 +36,17 @@ def predictor_residual(symbols: Symbols, part: PredictorRegression, squares: boo
 
 
 def plan_predictor_modulators(choice: Choice, name: str, parts: Sequence[PredictorRegression]) -> None:
-    """Missing values, cluster means and grand mean of a predictor, as far as a log variance depends on them."""
+    """Missing values, cluster means and grand mean of a predictor, as far as a log variance depends on them.
+
+    Missing categories are drawn with what the log variance says about each of them (`category_evidence`).
+    """
     symbols = choice.symbols
+    categorical = choice.model.variables[name].kind in (Kind.ORDINAL, Kind.NOMINAL)
     equations = {r.equation.outcome for r in choice.regressions.locations}
     atoms = [symbols.value(name), *(part.response for part in parts if part.response.kind == "mean")]
     for atom in [*atoms, symbols.grand(name)]:
-        if atom not in choice.modulators or (atom.kind == "value" and name in equations):
+        elsewhere = atom.kind == "value" and (categorical or name in equations)
+        if atom not in choice.modulators or elsewhere:
             continue
         own = [predictor_residual(symbols, part, False) for part in parts] + other_predictors(choice, name)
         Modulator(choice, atom).write([r for r in own if atom in r.polynomial.atoms()], [])
@@ -59,12 +64,19 @@ def publish_root(choice: Choice, r: OutcomeRegression) -> None:
         builder.instruct(p.OP_EXP, target, units.units, target)
 
 
+def publish_roots(choice: Choice, atoms: Sequence[Atom]) -> None:
+    """Bring the roots of precisions up to date that depend on any of some symbols."""
+    for r in choice.regressions.log_variances:
+        if r.predictor(False).atoms() & set(atoms):
+            publish_root(choice, r)
+
+
 def deviation(r: OutcomeRegression) -> Polynomial:
     """What is normal around the linear predictor less that, on the scale of the outcome."""
     return Polynomial.of(r.left) - r.predictor(True)
 
 
-def _unscaled(y: OutcomeRegression) -> Polynomial:
+def unscaled(y: OutcomeRegression) -> Polynomial:
     """The residual of an outcome on its own scale where its log variance is modelled."""
     return deviation(y) if y.heterogeneous and y.population < 0 else y.composite()
 
@@ -173,7 +185,7 @@ class Modulator:
         if self.atom.kind == "value" and name in self.symbols.lag_orders:
             raise unsupported(f"missing values of '{name}', which has lags, in '{titles}' cannot be run yet")
         polynomials = [residual.polynomial for residual in residuals]
-        polynomials += [r.predictor(False) for r in self.modulated] + [_unscaled(y) for y in together]
+        polynomials += [r.predictor(False) for r in self.modulated] + [unscaled(y) for y in together]
         if not all(polynomial.is_affine_in([self.atom]) for polynomial in polynomials):
             raise unsupported(f"a power of '{name}', on which '{titles}' depends, cannot be run yet")
 
@@ -190,7 +202,7 @@ class Modulator:
         `roots` takes in the place of exp(-c / 2), c the log variance without the symbol, under the outcome's number.
         """
         builder = self.builder
-        residual = Residual(y.equation.title, _unscaled(y), y.equation.level, y.active, y.precision, False)
+        residual = Residual(y.equation.title, unscaled(y), y.equation.level, y.active, y.precision, False)
         rows, active = dependents(self.symbols, units, residual)
         factor = None if active.all() else active
         evaluator, n = Evaluator(self.symbols, rows), rows.units

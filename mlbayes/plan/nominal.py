@@ -11,7 +11,8 @@ from mlbayes.plan.builder import UnitSet
 from mlbayes.plan.categories import category_labels
 from mlbayes.plan.choice import Choice, PlannedStep
 from mlbayes.plan.evaluator import Evaluator
-from mlbayes.plan.evidence import category_evidence
+from mlbayes.plan.evidence import category_evidence, symbols_of
+from mlbayes.plan.modulators import publish_roots
 from mlbayes.plan.polynomial import Polynomial
 from mlbayes.plan.regressions import OutcomeRegression, PredictorRegression
 
@@ -86,4 +87,6 @@ def _write(
         memory,
     ]
     builder.step(p.STEP_NOMINAL, builder.add("nominals", row))
+    if cells is not None:
+        publish_roots(choice, symbols_of(variable))
     return memory

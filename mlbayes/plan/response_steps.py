@@ -18,7 +18,8 @@ from mlbayes.plan.cells import CellStep, missing_values
 from mlbayes.plan.choice import Choice, PlannedStep, cell_equations, outcome_residuals, refuse_in_logits
 from mlbayes.plan.conditional import conditional
 from mlbayes.plan.evaluator import Evaluator
-from mlbayes.plan.evidence import category_evidence
+from mlbayes.plan.evidence import category_evidence, symbols_of
+from mlbayes.plan.modulators import publish_roots
 from mlbayes.plan.newton import NewtonStep, factor_columns, publish_effects
 from mlbayes.plan.random_effects import free_groups
 from mlbayes.plan.regressions import OutcomeRegression, PredictorRegression
@@ -217,6 +218,8 @@ class ResponseSteps:
             shift,
         ]
         builder.step(p.STEP_RESPONSES, builder.add("responses", row))
+        if cells is not None:
+            publish_roots(self.choice, symbols_of(self.variable))
 
     def _words(self, newton: bool, categories: bool, responses: bool) -> None:
         response = self.response

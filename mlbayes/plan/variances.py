@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mlbayes.model.model import Kind
 from mlbayes.plan import plan as p
 from mlbayes.plan.affine import AffineBlock
 from mlbayes.plan.builder import UnitSet
@@ -106,6 +107,8 @@ class LogVariance:
         for group, precision in [(group, self._effects(group)) for group in self.groups]:
             self._finish_effects(group, precision)
         for atom in sorted(self.predictor.atoms() & self.choice.modulators):
+            if self._is_category(atom):
+                continue  # drawn with the category's own model
             if atom.kind == "value" and self._has_equation(atom) and atom not in self.choice.drawn:
                 self.choice.drawn.add(atom)
                 Modulator(self.choice, atom).write([], [], self.regression)
@@ -122,10 +125,16 @@ class LogVariance:
         """Latent responses, unknown dummy variables and lags have no step that takes a log variance into account."""
         title = self.regression.equation.title
         for atom in sorted(self.predictor.atoms() & self.choice.modulators):
-            if atom.kind not in ("value", "mean", "grand", "effect"):
+            if atom.kind not in ("value", "mean", "grand", "effect") and not self._is_category(atom):
                 raise unsupported(
                     f"the {atom.kind} of '{atom.name}' in the equation of '{title}' cannot be run yet"
                 )
+
+    def _is_category(self, atom: Atom) -> bool:
+        """Is it the code, or a dummy variable, of a categorical variable."""
+        variable = self.choice.model.variables.get(atom.name)
+        categorical = variable is not None and variable.kind in (Kind.ORDINAL, Kind.NOMINAL)
+        return categorical and atom.kind in ("value", "code")
 
     def _has_equation(self, atom: Atom) -> bool:
         return any(r.equation.outcome == atom.name for r in self.choice.regressions.locations)

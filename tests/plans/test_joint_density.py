@@ -520,6 +520,8 @@ def test_coefficients_of_log_variances_target_the_joint_density(name):
     for number in steps_of(planned, p.STEP_NEWTON):
         running = at_step(planned, number)
         plan, row = planned.plan, planned.plan.newtons[planned.plan.steps[number, 1]]
+        if row[p.NEWTON_FAMILY] != p.NEWTON_VARIANCE:
+            continue
         theta, tau, scratch = (np.zeros(row[p.NEWTON_SIZE] + 3) for _ in range(3))
         read_parameters(plan, running.store, row, theta)
         rng = np.random.default_rng(8)

@@ -226,6 +226,18 @@ MODELS = {
         holes2("x", "z"),
     ),
     "log variance, modelled predictor": (HEAD + "FIXED: z; MODEL: x ~ z; y ~ x z; var(y) ~ x;", holes2("x", "y")),
+    "log variance, missing categories": (
+        TWO + "ORDINAL: b d; MODEL: y ~ x b d | x; var(y) ~ b*z d x;",
+        holes2("x", "y", "b", "d"),
+    ),
+    "log variance, missing categories of outcomes": (
+        TWO + "ORDINAL: b; FIXED: x w; MODEL: b ~ x; y ~ x; var(y) ~ b w | 1;",
+        holes2("y", "b"),
+    ),
+    "log variances, missing nominal categories": (
+        TWO + "NOMINAL: n k; FIXED: z; MODEL: y ~ n x; m ~ x k; var(y) ~ n z; var(m) ~ n k;",
+        categories2("x", "y"),
+    ),
     "known variances": (HEAD + "FIXED: z b; MODEL: y ~ x z; var(y) ~ 1@0 b*z@0.5 b;", holes2("x")),
     "variances known": (TWO + "FIXED: z b; MODEL: y ~ x | x; var(y) ~ 1@-0.5 (b*z)@0.5;", holes2("x")),
     "log variance, group means": (

@@ -231,7 +231,73 @@ def count_outcome_as_a_predictor() -> Case:
     return Case(script, columns, names, log_density, natural, start, drawn)
 
 
+def nominal_predictor_of_a_log_variance() -> Case:
+    """y ~ x, log variance of y on n, three categories, n with missing values: multinomial probit on x."""
+    rng = generator(306)
+    n = 80
+    x = rng.integers(-2, 3, n) / 2.0
+    noise = rng.normal(size=(3, n)) * np.sqrt(0.5)
+    category = np.argmax(np.stack([0.0 * x, 0.3 + 0.8 * x, -0.2 - 0.5 * x]) + noise, axis=0)
+    y = 0.5 * x + np.exp(np.array([-0.5, 0.5, 0.0])[category]) * rng.normal(size=n)
+    missing = rng.random(n) < 0.25
+    places = np.where(missing, -1, category)
+
+    def log_density(theta: Array) -> Array:
+        probit = log_probit(linear(theta, x - x.mean()))
+        mean = theta[:, 4, None] + theta[:, 5, None] * x
+        c = theta[:, 6:9]
+        log_variance = c[:, :1] + np.stack([0.0 * c[:, 0], c[:, 1], c[:, 2]], axis=-1)
+        both = probit + log_normal(y[:, None], mean[..., None], log_variance[:, None])
+        total = chosen(both, places) + special.logsumexp(both[:, missing], axis=-1).sum(axis=1)
+        return total - 0.5 * np.square(theta[:, :4]).sum(axis=1) / CATEGORICAL
+
+    def drawn(found: Fit) -> dict[str, Array]:
+        named = {}
+        for k, draws in enumerate(found.draws.predictors):
+            named[f"grand {k}"] = draws.grand_mean[:, found.draws.burn :]
+            named[f"slope {k}"] = draws.parts[0].slopes[:, found.draws.burn :, 0]
+        return named | coefficients(found, 0) | coefficients(found, 1)
+
+    names = ("grand 0", "slope 0", "grand 1", "slope 1", "0 0", "0 1", "1 0", "1 1", "1 2")
+    columns = {"x": x, "y": y, "n": np.where(missing, np.nan, category + 1.0)}
+    start = np.array([0.0, 0.5, 0.0, -0.5, 0.0, 0.5, -1.0, 2.0, 1.0])
+    script = "NOMINAL: n; FIXED: x; MODEL: y ~ x; var(y) ~ n;"
+    return Case(script, columns, names, log_density, lambda theta: theta, start, drawn, draws=20_000)
+
+
+def binary_outcome_in_mean_and_log_variance() -> Case:
+    """d ~ x, probit, d with missing values; mean and log variance of y on d."""
+    rng = generator(307)
+    n = 80
+    x = rng.integers(-2, 3, n) / 2.0
+    category = (0.2 + 0.7 * x + rng.normal(size=n) > 0.0).astype(int)
+    y = 0.8 * category + np.exp(0.6 * category - 0.5) * rng.normal(size=n)
+    missing = rng.random(n) < 0.25
+    places = np.where(missing, -1, category)
+
+    def log_density(theta: Array) -> Array:
+        eta = theta[:, 0, None] + theta[:, 1, None] * x
+        probit = np.stack([stats.norm.logcdf(-eta), stats.norm.logcdf(eta)], axis=-1)
+        code = np.arange(2.0)
+        mean = theta[:, 2, None] + theta[:, 3, None] * code
+        log_variance = theta[:, 4, None] + theta[:, 5, None] * code
+        both = probit + log_normal(y[:, None], mean[:, None], log_variance[:, None])
+        total = chosen(both, places) + special.logsumexp(both[:, missing], axis=-1).sum(axis=1)
+        return total - 0.5 * np.square(theta[:, :2]).sum(axis=1) / CATEGORICAL
+
+    def drawn(found: Fit) -> dict[str, Array]:
+        return coefficients(found, 0) | coefficients(found, 1) | coefficients(found, 2)
+
+    names = ("0 0", "0 1", "1 0", "1 1", "2 0", "2 1")
+    columns = {"x": x, "y": y, "d": np.where(missing, np.nan, category)}
+    start = np.array([0.2, 0.7, 0.0, 0.8, -1.0, 1.2])
+    script = "ORDINAL: d; FIXED: x; MODEL: d ~ x; y ~ d; var(y) ~ d;"
+    return Case(script, columns, names, log_density, lambda theta: theta, start, drawn)
+
+
 CASES = {
+    "nominal predictor of a log variance": nominal_predictor_of_a_log_variance,
+    "binary outcome in mean and log variance": binary_outcome_in_mean_and_log_variance,
     "nominal predictor": nominal_predictor,
     "predictor of a nominal outcome": predictor_of_a_nominal_outcome,
     "nominal outcome as a predictor": nominal_outcome_as_a_predictor,
