@@ -23,7 +23,7 @@ DATA = "y,x,z\n" + "\n".join(f"{i % 7},{i % 5},{(i * i) % 11 + 1}" for i in rang
         ("COUNT: x; MODEL: x ~ 1; WEIGHT: z;", "sampling weights are not defined"),
         ("MODEL: var(y) ~ x@a z; y ~ x@a;", "'a' in 'var(y)'"),
         ("MODEL: var(y) ~ x z; y ~ x x^2;", "a power of 'x'"),
-        ("ORDINAL: x; MODEL: var(y) ~ x; y ~ z;", "incomplete ordinal 'x'"),
+        ("ORDINAL: x; MODEL: y ~ 1; z ~ 1; y ~~ z; var(y) ~ x;", "incomplete ordinal 'x'"),
     ],
 )
 def test_refusals_have_a_place(tmp_path, model, words):
