@@ -197,7 +197,8 @@ class Values:
     centring at grand means in an equation: "exact", "raw" (none) or "shifted" (at observed means).
     `covariances`: residual covariance matrices by their equations, of residuals over their standard deviations where
     the log variance is modelled.
-    `cuts`: per ordinal outcome all thresholds, the first 0; `dispersions`: per count outcome.
+    `cuts`: per ordinal outcome all thresholds, the first 0; `predictor_cuts`: the same of ordinal predictors by name;
+    `dispersions`: per count outcome.
     """
 
     def __init__(self, model) -> None:
@@ -218,6 +219,7 @@ class Values:
         self.cluster_variances: dict = {}
         self.covariances: dict = {}
         self.cuts: dict = {}
+        self.predictor_cuts: dict = {}
         self.dispersions: dict = {}
         self.modes: dict = {}
 
@@ -277,12 +279,19 @@ class Values:
                      for j in range(self.model.hierarchy.units[own])]  # fmt: skip
             return values - self.spread(np.array(means), level, own + 1)
         if centring == "GROUP" and form == "VALUE" and variable.kind.name == "ORDINAL":
-            return values - self.spread(stats.norm.cdf(self.means[name, own + 1]), level, own + 1)
+            return values - self.spread(self.expected_code(name, own + 1), level, own + 1)
         if centring == "GROUP":
             return values - self.spread(self.means[name, own + 1], level, own + 1)
         if mode == "shifted":
             return values - np.nanmean(self.spread(variable.values, 1, variable.level))
         return values if mode == "raw" else values - self.grand[name]
+
+    def expected_code(self, name: str, level: int) -> Array:
+        """The expected code of an ordinal predictor at its latent cluster means."""
+        codes, cuts = sorted(self.model.variables[name].codes), self.predictor_cuts[name]
+        ends = np.concatenate([[-np.inf], cuts, [np.inf]])
+        below = stats.norm.cdf(ends[None, :] - self.means[name, level][:, None])
+        return np.diff(below, axis=1) @ np.array(codes, dtype=float)
 
     def named_effect(self, name: str) -> Array:
         """Values of a random effect that other equations use, over its clusters."""

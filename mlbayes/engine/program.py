@@ -1,4 +1,4 @@
-"""The interpreter of vector programs, fills and cross products (tables of `mlbayes.plan.plan`)."""
+"""The interpreter of vector programs, fills, cross products and quadratic forms (tables of `mlbayes.plan.plan`)."""
 
 import math
 
@@ -46,6 +46,10 @@ from mlbayes.plan.plan import (
     PRODUCT_BASE,
     PRODUCT_SET,
     PRODUCT_TARGET,
+    QUADRATIC_A,
+    QUADRATIC_B,
+    QUADRATIC_PRECISION,
+    QUADRATIC_UNITS,
     SET_PARENT,
     SET_STARTS,
     SET_UNITS,
@@ -223,3 +227,17 @@ def run_products(plan: Plan, store: NDArray, first: int, last: int) -> None:
             if base >= 0:
                 s += store[base + u]
             t[u] = s
+
+
+@kernel
+def log_quadratics(plan: Plan, store: NDArray, first: int, last: int) -> float:
+    """Log density of the residuals in the quadratic forms first..last-1 as they are, up to a constant."""
+    s = 0.0
+    for k in range(first, last):
+        form = plan.quadratics[k]
+        n = form[QUADRATIC_UNITS]
+        a = store[form[QUADRATIC_A] : form[QUADRATIC_A] + n]
+        b = store[form[QUADRATIC_B] : form[QUADRATIC_B] + n]
+        weight = 0.5 if form[QUADRATIC_A] == form[QUADRATIC_B] else 1.0
+        s -= weight * store[form[QUADRATIC_PRECISION]] * dot(a, b, 0, n)
+    return s

@@ -13,6 +13,7 @@ from mlbayes.plan import plan as p
 from mlbayes.plan.builder import PlanBuilder, UnitSet
 from mlbayes.plan.dependents import cell_set, dependents, powers
 from mlbayes.plan.evaluator import Evaluator
+from mlbayes.plan.expected_codes import ExpectedCode
 from mlbayes.plan.polynomial import TOP, Atom, Polynomial
 from mlbayes.plan.symbols import Symbols
 from mlbayes.plan.transformations import Transformation
@@ -56,8 +57,8 @@ def transformed_values(symbols: Symbols, name: str, atom: Atom, transformation: 
     return Moved(atom, cells, spread, value, transformation.instruct_inverse, transformation.power)
 
 
-def cluster_means(symbols: Symbols, atom: Atom, share: Atom | None) -> Moved:
-    """The latent cluster means of a predictor, or its grand mean; `share`: probability of the higher code there."""
+def cluster_means(symbols: Symbols, atom: Atom, centre: ExpectedCode | None) -> Moved:
+    """The latent cluster means of a predictor, or its grand mean; `centre`: the expected code there."""
     units = symbols.units(atom.level)
     cells = symbols.builder.unit_set(atom.level, units, None, None, np.arange(units))
     rows = np.zeros(symbols.units(1), dtype=np.int64)
@@ -67,12 +68,9 @@ def cluster_means(symbols: Symbols, atom: Atom, share: Atom | None) -> Moved:
     categorical = variable.kind in (Kind.ORDINAL, Kind.NOMINAL)
     sd = 1.0 if categorical else float(np.nanstd(variable.values)) or 1.0
     spread = sd / np.sqrt(np.bincount(rows, minlength=units))
-    return Moved(atom, cells, spread) if share is None else Moved(atom, cells, spread, share, _normal_cdf)
-
-
-def _normal_cdf(builder: PlanBuilder, target: int, n: int, power: int) -> None:
-    """A mean of a latent response to the probability of the higher code."""
-    builder.instruct(p.OP_NORMAL_CDF, target, n, target)
+    if centre is None:
+        return Moved(atom, cells, spread)
+    return Moved(atom, cells, spread, centre.atom, centre.replace)
 
 
 def _spread(seen: NDArray[np.float64], units: int) -> NDArray[np.float64]:

@@ -10,6 +10,7 @@ from mlbayes.plan import plan as p
 from mlbayes.plan.affine import AffineBlock
 from mlbayes.plan.builder import PlanBuilder
 from mlbayes.plan.cells import CellStep, cluster_means, missing_values, transformed_values
+from mlbayes.plan.expected_codes import ExpectedCode
 from mlbayes.plan.normal_forms import Regressions
 from mlbayes.plan.polynomial import TOP, Atom, Polynomial
 from mlbayes.plan.regressions import OutcomeRegression, ResidualCovariance
@@ -46,8 +47,8 @@ class Choice:
     """State of the planner while it goes through its rules.
 
     `modulators`: unknowns on which a log variance depends, which no block can draw; `drawn`: those of them
-    that have an equation and a step already.  `shares`: probabilities of binary predictors' higher codes, at means
-    that equations are centred at.  `codes`: by categorical equation, offset of its categories' places.
+    that have an equation and a step already.  `shares`: expected codes of ordinal predictors that equations are centred
+    at.  `codes`: by categorical equation, offset of its categories' places.
     `common`: coefficients that several logits of a nominal outcome have in common, which no block draws.
     """
 
@@ -213,12 +214,12 @@ def plan_cells(choice: Choice, name: str, own: Sequence[Residual]) -> None:
     )
 
 
-def plan_mean_cells(choice: Choice, mean: Atom, share: Atom | None, own: Sequence[Residual]) -> None:
+def plan_mean_cells(choice: Choice, mean: Atom, centre: ExpectedCode | None, own: Sequence[Residual]) -> None:
     """Latent cluster means, or a grand mean, of a predictor that enter an equation other than linearly: Metropolis.
 
-    `share`: symbol of the probability of the higher code at the mean; `own`: the predictor's model.
+    `centre`: the expected code at the mean, if an equation is centred at that; `own`: the predictor's model.
     """
-    atoms = [mean] if share is None else [mean, share]
+    atoms = [mean] if centre is None else [mean, centre.atom]
     residuals, coupled = outcome_residuals(choice, atoms)
     logits = outcome_logits(choice, atoms)
     what = f"grand mean of {mean.name}" if mean.level == TOP else f"latent cluster means of {mean.name}"
@@ -227,12 +228,13 @@ def plan_mean_cells(choice: Choice, mean: Atom, share: Atom | None, own: Sequenc
             f"the {what}, which are in a power, a probability or several logits, cannot be run yet in an equation"
             " with correlated residuals (~~)"
         )
-    moved = cluster_means(choice.symbols, mean, share)
+    moved = cluster_means(choice.symbols, mean, centre)
     memory = CellStep(choice.symbols, moved, [*own, *residuals], logits).write()
     choice.acceptances.append((mean.name, "imputation", 0.44, memory + 1))
     why = "they enter an equation in a power"
-    if share is not None:
-        why = "the predictor is centred at the probabilities of its higher code, which are no linear functions of them"
+    if centre is not None:
+        what_at = "probabilities of its higher code" if len(centre.codes) == 2 else "expected codes"
+        why = f"the predictor is centred at the {what_at}, which are no linear functions of them"
     elif logits:
         why = "they enter several logits of " + ", ".join(entry.name for entry in logits)
     choice.steps.append(

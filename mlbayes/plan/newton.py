@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from mlbayes.plan import plan as p
+from mlbayes.plan.followers import NO_FOLLOWERS
 from mlbayes.plan.polynomial import Atom, Polynomial
 from mlbayes.plan.priors import DISPERSION_PRIOR
 from mlbayes.plan.symbols import Symbols
@@ -34,6 +35,21 @@ def publish_effects(symbols: Symbols, group: EffectGroup) -> None:
             scale = group.factor + i * (i + 1) // 2 + j
             code = p.OP_ADD_SCALED if j else p.OP_SCALE
             symbols.builder.instruct(code, target, n, symbols.offset(standardised(other)), scale)
+
+
+@dataclass(frozen=True)
+class Extras:
+    """Thresholds or a dispersion beside coefficients: `place` of all in the store, `count` of free ones.
+
+    `followers`: see `Followers.write`.
+    """
+
+    place: int = 0
+    count: int = 0
+    followers: Sequence[int] = NO_FOLLOWERS
+
+
+NO_EXTRAS = Extras()
 
 
 class NewtonStep:
@@ -74,8 +90,7 @@ class NewtonStep:
         predictor: int,
         sd: int = -1,
         shift: int = -1,
-        extra: int = 0,
-        extras: int = 0,
+        extras: Extras = NO_EXTRAS,
     ) -> int:
         """Append the step, after the instructions since `first`; returns the place of (accepted, tried).
 
@@ -92,7 +107,7 @@ class NewtonStep:
             builder.instruct(p.OP_ADD_SCALED, offset, n, column, minus)
         builder.step_program(first)
         prior = [precision for precision, _ in self.priors] + [mean for _, mean in self.priors]
-        memory = builder.zeros(p.newton_memory_size(len(self.values) + extras))
+        memory = builder.zeros(p.newton_memory_size(len(self.values) + extras.count))
         row = [
             family,
             n,
@@ -103,10 +118,11 @@ class NewtonStep:
             builder.indices(self.values) if self.values else 0,
             len(self.values),
             builder.vector([*prior, DISPERSION_PRIOR, *self.symbols.model.further.spacing]),
-            extra,
-            extras,
+            extras.place,
+            extras.count,
             memory,
             builder.indices([len(self.factors) // 3, *self.factors]),
+            *extras.followers,
         ]
         builder.step(p.STEP_NEWTON, builder.add("newtons", row))
         with builder.program():

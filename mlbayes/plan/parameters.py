@@ -10,14 +10,13 @@ import numpy as np
 from mlbayes.plan import plan as p
 from mlbayes.plan.builder import UnitSet
 from mlbayes.plan.evaluator import Evaluator
-from mlbayes.plan.polynomial import TOP, Atom, Monomial, Polynomial
+from mlbayes.plan.followers import Followers, Form
 from mlbayes.plan.regressions import OutcomeRegression
 from mlbayes.plan.symbols import Symbols
 from mlbayes.plan.transformations import Transformation
-from mlbayes.plan.unknowns import Coupling, Logits, Mask, Residual, TopUnknown
+from mlbayes.plan.unknowns import Coupling, Logits, Residual, TopUnknown
 
 Companions = Sequence[tuple[int, int, int, int]]  # rows of the table of that name
-Parts = Sequence[tuple[Monomial, int]]
 WIDTH = 0.5  # of the first interval of a slice, before burn-in adapts it
 
 
@@ -107,29 +106,18 @@ class ParameterStep:
 
         `logits`: nominal outcomes in whose logits it is.
         """
-        builder = self.builder
-        with builder.program():
-            units = [self._units(residual.level) for residual in residuals]
-            parts = [self._parts(r.polynomial, r.active, u) for r, u in zip(residuals, units, strict=True)]
-            choices = [self._choice_parts(one) for one in logits]
+        with self.builder.program():
             anchors = [self._anchor(compensation) for compensation in self.compensations]
-        start = builder.count("program")
-        self._functions()
-        for compensation, anchor in zip(self.compensations, anchors, strict=True):
-            self._compensate(compensation, anchor)
-        places = [self._sum(part, u) for part, u in zip(parts, units, strict=True)]
-        rows = [
-            (place, place, u.units, residual.precision)
-            for place, u, residual in zip(places, units, residuals, strict=True)
-        ]
-        rows += [(places[c.first], places[c.second], units[c.first].units, c.precision) for c in couplings]
-        rows += [self._probabilities(*choice) for choice in choices]
-        rows += [self._prior_of(c.top) for c in self.compensations if c.top.precision > 0.0]
-        end = builder.count("program")
-        first = builder.count("quadratics")
-        for row in rows:
-            builder.add("quadratics", row)
-        self._step([start, end, first, builder.count("quadratics"), -1, 0, 0])
+
+        def update() -> list[Form]:
+            self._functions()
+            for compensation, anchor in zip(self.compensations, anchors, strict=True):
+                self._compensate(compensation, anchor)
+            return [self._prior_of(c.top) for c in self.compensations if c.top.precision > 0.0]
+
+        moving = {self.target, *self.functions, *(c.top.atom for c in self.compensations)}
+        followers = Followers(self.symbols, moving, update)
+        self._step([*followers.write(residuals, couplings, logits), -1, 0, 0])
 
     # ------------------------------------------------------------------ coefficients that move along
     def _anchor(self, compensation: Compensation) -> int:
@@ -147,29 +135,12 @@ class ParameterStep:
         slope = builder.scalar(-compensation.slope)
         builder.instruct(p.OP_ADD_SCALED, target, 1, slope, self.symbols.offset(self.target))
 
-    def _prior_of(self, top: TopUnknown) -> tuple[int, int, int, int]:
+    def _prior_of(self, top: TopUnknown) -> Form:
         """Instructions that compute a coefficient's distance from its prior mean; the quadratic form of its prior."""
         builder, distance = self.builder, self.builder.zeros(1)
         builder.instruct(p.OP_COPY, distance, 1, self.symbols.offset(top.atom))
         builder.instruct(p.OP_ADD_SCALAR, distance, 1, builder.scalar(-top.mean))
         return distance, distance, 1, builder.scalar(top.precision)
-
-    # ------------------------------------------------------------------ nominal outcomes
-    def _choice_parts(self, logits: Logits) -> tuple[UnitSet, int, Sequence[Parts]]:
-        """The parts of each logit, and the offset of the places of the categories."""
-        units = self._units(logits.level)
-        everyone = np.ones(units.units, dtype=np.bool_)
-        place = Evaluator(self.symbols, units).vector(Polynomial.of(logits.place))
-        return units, place, [self._parts(predictor, everyone, units) for predictor in logits.predictors]
-
-    def _probabilities(self, units: UnitSet, place: int, parts: Sequence[Parts]) -> tuple[int, int, int, int]:
-        """Instructions that compute the log probabilities of categories; their sum as a quadratic form."""
-        builder, n = self.builder, units.units
-        together, found = builder.zeros(n * len(parts)), builder.zeros(n)
-        for k, part in enumerate(parts):
-            builder.instruct(p.OP_COPY, together + k * n, n, self._sum(part, units))
-        builder.instruct(p.OP_CHOICE, found, n, place, together, len(parts) + 1)
-        return found, builder.vector([1.0] * n), n, builder.scalar(-1.0)
 
     def _step(self, places: list[int]) -> None:
         low, high = self.prior.bounds or (-np.inf, np.inf)
@@ -194,34 +165,3 @@ class ParameterStep:
             function.instruct(
                 self.builder, self.symbols.offset(atom), self.symbols.units(atom.level), arguments
             )
-
-    def _parts(self, polynomial: Polynomial, active: Mask, units: UnitSet) -> Parts:
-        """A sum over products of what moves with the parameter, each times what does not (its place)."""
-        moving = {self.target, *self.functions, *(c.top.atom for c in self.compensations)}
-        parts: dict[Monomial, dict[Monomial, float]] = {(): {}}
-        for monomial, number in polynomial.terms.items():
-            moved = tuple(atom for atom in monomial if atom in moving)
-            rest = tuple(atom for atom in monomial if atom not in moving)
-            parts.setdefault(moved, {})[rest] = number
-        evaluator = Evaluator(self.symbols, units)
-        factor = None if active.all() else active.astype(np.float64)
-        return [(moved, evaluator.vector(Polynomial(rest), factor)) for moved, rest in parts.items()]
-
-    def _sum(self, parts: Parts, units: UnitSet) -> int:
-        """Instructions that put a sum together; its place."""
-        builder, n = self.builder, units.units
-        evaluator = Evaluator(self.symbols, units)
-        (_, still), *others = parts
-        if not others:
-            return still
-        target = builder.zeros(n)
-        builder.instruct(p.OP_COPY, target, n, still)
-        for moved, rest in others:
-            scale = evaluator.scalar_product([a for a in moved if a.level == TOP], 1.0)
-            vectors: list[Atom] = [a for a in moved if a.level != TOP]
-            if vectors:
-                spread = evaluator.vector(Polynomial({tuple(vectors): 1.0}))
-                builder.instruct(p.OP_ADD_SCALED_PRODUCT, target, n, rest, spread, scale)
-            else:
-                builder.instruct(p.OP_ADD_SCALED, target, n, rest, scale)
-        return target

@@ -286,7 +286,11 @@ NEWTON_EXTRA = 9  # store: thresholds (the first is 0) or dispersion
 NEWTON_EXTRAS = 10  # free ones of these
 NEWTON_MEMORY = 11  # store: see mlbayes.engine.steps.newton
 NEWTON_GROUPS = 12  # index: number of Cholesky factors; of each: first coefficient, size, prior in the store
-NEWTON_FIELDS = 13
+NEWTON_PROGRAM = 13  # instructions that follow the thresholds, first and last, run by the step itself
+NEWTON_PROGRAM_END = 14
+NEWTON_FORMS = 15  # rows of `quadratics` that depend on the thresholds in this way: first, last
+NEWTON_FORMS_END = 16
+NEWTON_FIELDS = 17
 NEWTON_PROBIT, NEWTON_LOGIT, NEWTON_COUNT, NEWTON_VARIANCE = range(4)
 
 NEWTON_HEAD = 3  # accepted, tried, sweeps that the reference point averages

@@ -22,6 +22,7 @@ from mlbayes.plan.choice import (
     plan_cells,
     plan_mean_cells,
 )
+from mlbayes.plan.expected_codes import expected_codes
 from mlbayes.plan.modulators import other_predictors, plan_predictor_modulators, predictor_residual
 from mlbayes.plan.nominal import plan_predictor_categories
 from mlbayes.plan.polynomial import TOP, Atom, Polynomial
@@ -47,7 +48,8 @@ def plan_predictor(choice: Choice, name: str) -> None:
     if not categorical and variable.incomplete and not _has_equation(choice, name):
         moving.append(symbols.value(name))
     moving = [atom for atom in moving if atom not in choice.modulators]
-    several = [a for a in moving if outcome_logits(choice, [a]) or share_of(choice, a) is not None]
+    centres = {code.mean: code for code in expected_codes(symbols, parts[0], choice.shares)}
+    several = [a for a in moving if outcome_logits(choice, [a]) or a in centres]
     others = other_predictors(choice, name)
     outcomes, _ = outcome_residuals(choice, moving)
     own = [predictor_residual(symbols, part, True) for part in parts]
@@ -64,14 +66,14 @@ def plan_predictor(choice: Choice, name: str) -> None:
     drawn = [*(a for a in grands if a in moving and a not in fixed), *(unknown.atom for unknown in unknowns)]
     outcomes, coupled = outcome_residuals(choice, drawn, first=len(own_part))
     if variable.kind is Kind.ORDINAL:
-        plan_predictor_response(choice, parts[0], others)
+        plan_predictor_response(choice, parts[0], others, list(centres.values()))
     elif variable.kind is Kind.NOMINAL:
         plan_predictor_categories(choice, [part for part in parts if part.fixed])
     elif symbols.value(name) in fixed:
         plan_cells(choice, name, [own[0], *others])
     for atom in fixed:
         if atom.kind != "value":
-            plan_mean_cells(choice, atom, share_of(choice, atom), [*own, *others])
+            plan_mean_cells(choice, atom, centres.get(atom), [*own, *others])
     coupled = [*_response_couplings(choice, parts), *coupled]
     block = AffineBlock(symbols, unknowns, tops, [*own_part, *outcomes], couplings=coupled)
     block.prepare()
@@ -136,12 +138,6 @@ def _shrinkage(parts: Sequence[PredictorRegression]) -> list[Residual]:
         for part in parts
         for i in part.shrunk
     ]
-
-
-def share_of(choice: Choice, atom: Atom) -> Atom | None:
-    """The probability of a binary predictor's higher code at its cluster mean, if an equation is centred at that."""
-    share = Atom("share", atom.name, atom.level)
-    return share if atom.kind == "mean" and share in choice.shares else None
 
 
 def _has_equation(choice: Choice, name: str) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 import numpy as np
 
@@ -11,9 +10,9 @@ from mlbayes.model.expressions import Centring, Reference
 from mlbayes.model.model import At, Model, ModeratorSpec, Role
 from mlbayes.plan import plan as p
 from mlbayes.plan.builder import UnitSet
-from mlbayes.plan.categories import category_labels
 from mlbayes.plan.cross import CrossProducts
 from mlbayes.plan.evaluator import Evaluator
+from mlbayes.plan.expected_codes import expected_code
 from mlbayes.plan.normal_forms import Regressions
 from mlbayes.plan.polynomial import TOP, Atom, Polynomial
 from mlbayes.plan.regressions import OutcomeRegression, ResidualCovariance
@@ -181,25 +180,14 @@ class Recorder:
         categories 0 and 1 the mean code is the probability of 1.
         """
         for part in self.regressions.predictors:
-            name = part.variable
             if part.cuts < 0:
                 continue
             moments = self.builder.zeros(2)
             self.builder.step(p.STEP_MOMENTS, moments, self.symbols.offset(part.response), part.units)
             with self.builder.program():
-                codes = category_labels(self.model.variables[name])
-                share = self.symbols.offset(Atom("share", name, TOP))
-                self.builder.instruct(p.OP_COPY, share, 1, self.builder.scalar(codes[0]))
-                above = self.builder.zeros(1)
-                for k, (lower, upper) in enumerate(pairwise(codes)):
-                    grand = self.symbols.offset(self.symbols.grand(name))
-                    self.builder.instruct(p.OP_COPY, above, 1, grand)
-                    self.builder.instruct(p.OP_SUBTRACT, above, 1, part.cuts + k)
-                    self.builder.instruct(p.OP_DIVIDE, above, 1, moments + 1)
-                    self.builder.instruct(p.OP_NORMAL_CDF, above, 1, above)
-                    self.builder.instruct(
-                        p.OP_ADD_SCALED, share, 1, above, self.builder.scalar(upper - lower)
-                    )
+                code = expected_code(self.symbols, part, TOP)
+                grand = self.symbols.offset(code.mean)
+                code.instruct(self.builder, self.symbols.offset(code.atom), 1, grand, moments + 1)
 
     def _single(self) -> UnitSet:
         return self.builder.unit_set(TOP, 1, None, None)

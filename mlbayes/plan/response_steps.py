@@ -15,12 +15,21 @@ from mlbayes.plan import plan as p
 from mlbayes.plan.builder import UnitSet
 from mlbayes.plan.categories import category_labels
 from mlbayes.plan.cells import CellStep, missing_values
-from mlbayes.plan.choice import Choice, PlannedStep, cell_equations, outcome_residuals, refuse_in_logits
+from mlbayes.plan.choice import (
+    Choice,
+    PlannedStep,
+    cell_equations,
+    outcome_logits,
+    outcome_residuals,
+    refuse_in_logits,
+)
 from mlbayes.plan.conditional import conditional
 from mlbayes.plan.evaluator import Evaluator
 from mlbayes.plan.evidence import category_evidence, symbols_of
+from mlbayes.plan.expected_codes import ExpectedCode
+from mlbayes.plan.followers import NO_FOLLOWERS, Followers, Form
 from mlbayes.plan.modulators import publish_roots
-from mlbayes.plan.newton import NewtonStep, factor_columns, publish_effects
+from mlbayes.plan.newton import Extras, NewtonStep, factor_columns, publish_effects
 from mlbayes.plan.random_effects import free_groups
 from mlbayes.plan.regressions import OutcomeRegression, PredictorRegression
 from mlbayes.plan.responses import FAMILIES, Response, outcome_response, predictor_response
@@ -54,9 +63,13 @@ def plan_category_response(choice: Choice, r: OutcomeRegression) -> None:
     ResponseSteps(choice, outcome_response(choice, r)).write_responses()
 
 
-def plan_predictor_response(choice: Choice, part: PredictorRegression, others: Sequence[Residual]) -> None:
-    """The steps of an ordinal predictor; `others`: other predictors' models that count for it."""
-    ResponseSteps(choice, predictor_response(choice, part, others)).write()
+def plan_predictor_response(
+    choice: Choice, part: PredictorRegression, others: Sequence[Residual], centres: Sequence[ExpectedCode]
+) -> None:
+    """The steps of an ordinal predictor; `others`: other predictors' models that count for it, `centres`: its expected
+    codes that equations are centred at.
+    """
+    ResponseSteps(choice, predictor_response(choice, part, others, centres)).write()
 
 
 class ResponseSteps:
@@ -143,6 +156,8 @@ class ResponseSteps:
         extras = 1 if count else 0 if binary else len(self.variable.codes) - 2
         if not free and not groups and not extras:
             return False
+        followed = response.centres if extras and not count else []
+        followers = self._followers(followed) if followed else NO_FOLLOWERS
         evaluator = Evaluator(self.symbols, self.everyone)
         first = builder.count("program")
         step = NewtonStep(self.symbols, self.units)
@@ -153,14 +168,35 @@ class ResponseSteps:
             step.factor(group, [evaluator.vector(column) for column in factor_columns(group, response.terms)])
         shift = -1 if response.shift is None else evaluator.vector(response.shift)
         memory = step.write(
-            FAMILIES[response.kind], first, self.codes, mean, sd, shift, max(response.cuts, 0), extras
+            FAMILIES[response.kind],
+            first,
+            self.codes,
+            mean,
+            sd,
+            shift,
+            Extras(max(response.cuts, 0), extras, followers),
         )
         kind = "threshold" if extras and not count else "parameter"
         self.choice.acceptances.append((response.title, kind, 1.0, memory))
         with builder.program():
             for group in groups:
                 publish_effects(self.symbols, group)
+            for code in followed:
+                code.publish(self.symbols)
         return True
+
+    def _followers(self, centres: Sequence[ExpectedCode]) -> Sequence[int]:
+        """What the thresholds' step needs to see the equations change that are centred at expected codes."""
+
+        def update() -> list[Form]:
+            for code in centres:
+                code.publish(self.symbols)
+            return []
+
+        atoms = [code.atom for code in centres]
+        residuals, coupled = outcome_residuals(self.choice, atoms)
+        logits = outcome_logits(self.choice, atoms)
+        return Followers(self.symbols, set(atoms), update).write(residuals, coupled, logits)
 
     def _proposed(self) -> list[TopUnknown]:
         """Coefficients that are proposed together with the thresholds.

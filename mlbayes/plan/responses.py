@@ -13,6 +13,7 @@ from mlbayes.plan.categories import UNKNOWN, category_labels, category_places
 from mlbayes.plan.choice import Choice
 from mlbayes.plan.coefficients import free_coefficients
 from mlbayes.plan.evaluator import Evaluator
+from mlbayes.plan.expected_codes import ExpectedCode
 from mlbayes.plan.polynomial import Atom, Polynomial
 from mlbayes.plan.priors import CATEGORICAL_PRIOR
 from mlbayes.plan.regressions import OutcomeRegression, PredictorRegression
@@ -37,6 +38,7 @@ class Response:
     `category`: code of a nominal outcome that the response is of, `of_several`: it has others, given which this
     response is that of a binary outcome; `codes`: offset of places.  `others`: residuals in which the response is a
     predictor.  `groups`: random effects whose covariance matrix is free; `terms`: what they multiply.
+    `centres`: what equations are centred at that depends on the thresholds.
     """
 
     kind: int
@@ -58,6 +60,7 @@ class Response:
     others: list[Residual] = field(default_factory=list)
     groups: list[EffectGroup] = field(default_factory=list)
     terms: list[Polynomial] = field(default_factory=list)
+    centres: list[ExpectedCode] = field(default_factory=list)
 
 
 def outcome_response(choice: Choice, r: OutcomeRegression) -> Response:
@@ -90,8 +93,13 @@ def outcome_response(choice: Choice, r: OutcomeRegression) -> Response:
     return response
 
 
-def predictor_response(choice: Choice, part: PredictorRegression, others: Sequence[Residual]) -> Response:
-    """The response of an ordinal predictor; `others`: other predictors' models that count for it."""
+def predictor_response(
+    choice: Choice, part: PredictorRegression, others: Sequence[Residual], centres: Sequence[ExpectedCode]
+) -> Response:
+    """The response of an ordinal predictor; `others`: other predictors' models that count for it.
+
+    `centres`: its expected codes that equations are centred at.
+    """
     variable = choice.model.variables[part.variable]
     active = np.ones(part.units, dtype=np.bool_)
     residual = Residual(part.variable, part.residual(), part.level, active, part.precision, False)
@@ -114,6 +122,7 @@ def predictor_response(choice: Choice, part: PredictorRegression, others: Sequen
         free,
         others=used,
         codes=choice.builder.vector(np.maximum(category_places(variable), 0.0)),
+        centres=list(centres),
     )
 
 

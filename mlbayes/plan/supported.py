@@ -194,17 +194,6 @@ def _references(model: Model) -> Iterator[Problem]:
         elif reference.form is Form.DUMMY and reference.centring is not Centring.NONE:
             hint = "center the other predictors, or make 0/1 variables of its codes in TRANSFORM and centre these"
             yield _problem(f"the nominal predictor '{name}' cannot be centred", span, hint)
-        elif (
-            variable.kind is Kind.ORDINAL
-            and reference.centring is Centring.GROUP
-            and variable.role is not Role.FIXED
-            and len(variable.codes) > 2
-        ):
-            message = (
-                f"the ordinal predictor '{name}' of more than two categories cannot be centred at group means"
-            )
-            hint = f"FIXED: {name}; centres at observed means, if it is complete; or leave it out of ORDINAL"
-            yield _problem(message, span, hint)
 
 
 def _predictors(model: Model) -> Iterator[Problem]:

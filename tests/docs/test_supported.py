@@ -71,6 +71,7 @@ RUNS = [
     "NOMINAL: g; CENTER: grandmean = x; MODEL: g ~ x;",
     TWO + "NOMINAL: g; CENTER: groupmean = x; MODEL: g ~ x x.mean;",
     TWO + "ORDINAL: b; CENTER: groupmean = b; MODEL: y ~ b b.mean;",
+    TWO + "ORDINAL: o; CENTER: groupmean = o; MODEL: y ~ o x;",
     "ORDINAL: b o; CENTER: grandmean = b x; MODEL: o ~ b x;",
 ]
 REFUSED = [
@@ -83,7 +84,6 @@ REFUSED = [
     "MODEL: phi(y) ~ z;",
     "MODEL: y ~ z@l1 (yjt(l1*z));",
     "MODEL: (y*0) ~ z;",
-    TWO + "ORDINAL: o; CENTER: groupmean = o; MODEL: y ~ o x;",
     "NOMINAL: g; FIXED: g; CENTER: grandmean = g; MODEL: y ~ g;",
     TWO + "NOMINAL: g; MODEL: y ~ x g.mean;",
     "NOMINAL: g; OPTIONS: joint; MODEL: y ~ x g;",

@@ -87,6 +87,8 @@ def values_of(planned, store: np.ndarray) -> naive.Values:
         number = parts.setdefault(part.name, 0)
         values.slopes[part.name, number] = [float(read(slope)[0]) for slope in part.slopes]
         values.residuals[part.name, number] = 1.0 / store[part.precision]
+        if part.cuts >= 0:
+            values.predictor_cuts[part.name] = store[part.cuts :][: len(model.variables[part.name].codes) - 1]
         parts[part.name] += 1
     return values
 
@@ -250,19 +252,68 @@ def test_transformed_values_and_their_inverses_are_published():
         np.testing.assert_allclose(left, vector(planned, running.store, r.left), rtol=1e-9, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", [n for n in having(p.STEP_CELLS) if "probabilities" in n])
-def test_probabilities_of_clusters_are_published(name):
-    """What a binary predictor is centred at follows its latent cluster means."""
+@pytest.mark.parametrize("name", [n for n in PLANS if "codes of clusters" in n or "probabilities" in n])
+def test_centres_of_clusters_are_published(name):
+    """What an ordinal predictor is centred at follows its latent cluster means."""
     planned = PLANS[name]
     running = Running.start(planned, sweeps=3)
     share = Atom("share", "b", 2)
-    start = vector(planned, running.store, share).copy()
-    for number in range(steps_of(planned, p.STEP_CELLS)[-1] + 2):
+    last = steps_of(planned, p.STEP_CELLS)[-1]
+    for number in range(last + 1):
         running.step(number)
+    vector(planned, running.store, share)[:] = np.nan
+    running.step(last + 1)
     found = vector(planned, running.store, share)
-    assert (found != start).all()
-    means = vector(planned, running.store, planned.symbols.mean("b", 2))
-    np.testing.assert_allclose(found, stats.norm.cdf(means), rtol=1e-9)
+    values = values_of(planned, running.store)
+    np.testing.assert_allclose(found, values.expected_code("b", 2), rtol=1e-9)
+    if len(planned.model.variables["b"].codes) == 2:
+        np.testing.assert_allclose(found, stats.norm.cdf(values.means["b", 2]), rtol=1e-9)
+
+
+@pytest.mark.parametrize("name", [n for n in PLANS if "expected codes" in n])
+def test_thresholds_that_centres_follow_target_the_joint_density(name):
+    """Categories given the response's mean, and all equations that are centred at expected codes."""
+    planned = PLANS[name]
+    part = next(part for part in planned.regressions.predictors if part.variable == "b" and part.cuts >= 0)
+    rows = planned.plan.newtons
+    (row,) = (row for row in rows if row[p.NEWTON_EXTRA] == part.cuts and row[p.NEWTON_EXTRAS])
+    number = next(
+        s for s in steps_of(planned, p.STEP_NEWTON) if (rows[planned.plan.steps[s, 1]] == row).all()
+    )
+    running = at_step(planned, number)
+    theta, tau, scratch = (np.zeros(row[p.NEWTON_SIZE] + 8) for _ in range(3))
+    read_parameters(planned.plan, running.store, row, theta)
+    used = row[p.NEWTON_SIZE] + row[p.NEWTON_EXTRAS]
+    rng = np.random.default_rng(8)
+    found, expected, outcomes = [], [], []
+    for _ in range(4):
+        moved = theta.copy()
+        moved[:used] += 0.2 * rng.normal(size=used)
+        found.append(newton_value(planned.plan, running.store, row, moved, tau, scratch))
+        store = running.store.copy()
+        write_parameters(planned.plan, store, row, moved)
+        values = values_of(planned, store)
+        outcomes.append(values.log_outcomes())
+        total = outcomes[-1] + log_categories(values, "b") + moved[row[p.NEWTON_SIZE] : used].sum()
+        total += naive.log_normal(np.asarray(values.slopes["b", 0]), 0.0, 5.0)
+        expected.append(total)
+    np.testing.assert_allclose(np.diff(found), np.diff(expected), rtol=1e-7, atol=1e-7)
+    assert np.abs(np.diff(outcomes)).min() > 1e-3  # the equations count
+    for step in range(number, number + 3):  # instructions after the step
+        running.step(step)
+    values = values_of(planned, running.store)
+    np.testing.assert_allclose(
+        vector(planned, running.store, Atom("share", "b", 2)), values.expected_code("b", 2), rtol=1e-12
+    )
+
+
+def log_categories(values: naive.Values, name: str) -> float:
+    """Log probability of an ordinal predictor's categories given the means of its latent responses."""
+    mean = values.predictor_mean(name, 0)
+    codes = sorted(values.model.variables[name].codes)
+    ends = np.concatenate([[-np.inf], values.predictor_cuts[name], [np.inf]])
+    place = np.searchsorted(codes, values.data[name])
+    return float(np.log(stats.norm.cdf(ends[place + 1] - mean) - stats.norm.cdf(ends[place] - mean)).sum())
 
 
 def cell_symbol(planned, store, current, n):

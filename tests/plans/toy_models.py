@@ -50,6 +50,22 @@ def categories2(*names):
     return made
 
 
+def grades2(*names):
+    """As `categories2`, with b of four categories 1 to 4."""
+
+    def made():
+        columns = categories2(*names)()
+        rng = generator(13)
+        g = columns["g"].astype(int)
+        response = 0.6 * rng.normal(size=g.max() + 1)[g] + 0.4 * two_level(3)["x"] + rng.normal(size=g.size)
+        missing = np.isnan(columns["b"])
+        columns["b"] = 1.0 + np.searchsorted([-0.8, 0.0, 0.9], response)
+        columns["b"][missing] = np.nan
+        return columns
+
+    return made
+
+
 MODELS = {
     "single level": (HEAD + "MODEL: y ~ x z;", holes2("y", "x")),
     "single level, complete": (HEAD + "FIXED: x z; MODEL: y ~ x z;", holes2()),
@@ -187,6 +203,26 @@ MODELS = {
     "probabilities of clusters in logits": (
         TWO + "ORDINAL: b; NOMINAL: q; CENTER: groupmean = b; MODEL: q ~ b b.mean;",
         categories2("b"),
+    ),
+    "expected codes of clusters": (
+        TWO + "ORDINAL: b; CENTER: groupmean = b; MODEL: y ~ b b.mean x b*x | b;",
+        grades2("x", "b", "y"),
+    ),
+    "expected codes of clusters, square": (
+        TWO + "ORDINAL: b; CENTER: groupmean = b; MODEL: y ~ b x b^2; m ~ b;",
+        grades2("x", "b", "m"),
+    ),
+    "joint, expected codes of clusters": (
+        TWO + "OPTIONS: joint; ORDINAL: b; CENTER: groupmean = b; MODEL: y ~ b b.mean x b*x;",
+        grades2("x", "b"),
+    ),
+    "expected codes of clusters in logits": (
+        TWO + "ORDINAL: b; NOMINAL: q; CENTER: groupmean = b; MODEL: q ~ b b.mean x;",
+        grades2("b"),
+    ),
+    "expected codes of clusters, ordinal outcome": (
+        TWO + "ORDINAL: b n; CENTER: groupmean = b; MODEL: n ~ b x | b;",
+        grades2("b"),
     ),
     "square of a group-mean centred predictor": (
         TWO + "CENTER: groupmean = x; MODEL: y ~ x x^2 w;",

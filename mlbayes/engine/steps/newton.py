@@ -5,7 +5,8 @@ An independence step from a reference point: one Newton step from there, given t
 variables, is the centre of the proposal; curvature at the reference point its precision.  The reference point is
 learned in burn-in and then frozen, so the proposal never depends on where the parameters are now, and sparse
 categories do not hold the chain.  Thresholds are proposed as logarithms of their distances.  Given standardised
-random effects, the elements of their Cholesky factors are coefficients too.
+random effects, the elements of their Cholesky factors are coefficients too.  What other equations say of thresholds
+counts in the decision only: it is little beside what the categories say.
 """
 
 import math
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from mlbayes.engine.jit import kernel
 from mlbayes.engine.linalg import cholesky, packed, solve_lower, solve_upper
+from mlbayes.engine.program import log_quadratics, run_program
 from mlbayes.engine.steps.covariances import log_prior_factor
 from mlbayes.engine.steps.newton_units import (
     binary_logit,
@@ -34,12 +36,16 @@ from mlbayes.plan.plan import (
     NEWTON_EXTRA,
     NEWTON_EXTRAS,
     NEWTON_FAMILY,
+    NEWTON_FORMS,
+    NEWTON_FORMS_END,
     NEWTON_GROUPS,
     NEWTON_HEAD,
     NEWTON_LOGIT,
     NEWTON_MEMORY,
     NEWTON_OFFSET,
     NEWTON_PRIOR,
+    NEWTON_PROGRAM,
+    NEWTON_PROGRAM_END,
     NEWTON_SD,
     NEWTON_SIZE,
     NEWTON_UNITS,
@@ -60,7 +66,10 @@ FORGET = 50  # sweeps over which it averages in the first half of burn-in
 def newton_value(
     plan: Plan, store: NDArray, row: NDArray, theta: NDArray, tau: NDArray, scratch: NDArray
 ) -> float:
-    """Log posterior density of the parameters theta given everything else, without derivatives."""
+    """Log posterior density of the parameters theta given everything else, without derivatives.
+
+    Other equations may follow the thresholds: what is centred at an expected code.
+    """
     size = row[NEWTON_SIZE]
     family = row[NEWTON_FAMILY]
     value = log_prior(plan, store, row, theta, scratch)
@@ -84,7 +93,18 @@ def newton_value(
                 continue
             sd = store[row[NEWTON_SD] + start + i] if row[NEWTON_SD] >= 0 else default
             value += log_unit(family, codes[i], eta[i], sd, tau, last, log_dispersion)
+    if row[NEWTON_FORMS_END] > row[NEWTON_FORMS]:
+        value += log_followers(plan, store, row, tau)
     return value
+
+
+@kernel
+def log_followers(plan: Plan, store: NDArray, row: NDArray, tau: NDArray) -> float:
+    """Log density of the other equations that follow the thresholds, which are put into the store first."""
+    for k in range(row[NEWTON_EXTRAS]):
+        store[row[NEWTON_EXTRA] + k + 1] = tau[k + 1]
+    run_program(plan, store, row[NEWTON_PROGRAM], row[NEWTON_PROGRAM_END])
+    return log_quadratics(plan, store, row[NEWTON_FORMS], row[NEWTON_FORMS_END])
 
 
 @kernel

@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 
 from mlbayes.engine.elimination import eliminate, top_quadratic
 from mlbayes.engine.jit import kernel
-from mlbayes.engine.program import run_fills, run_products, run_program
-from mlbayes.engine.vectors import dot
+from mlbayes.engine.program import log_quadratics, run_fills, run_products, run_program
 from mlbayes.plan.plan import (
     COMPANION_KIND,
     COMPANION_PRECISION,
@@ -39,10 +38,6 @@ from mlbayes.plan.plan import (
     PARAMETER_TARGET,
     PARAMETER_TILT,
     PARAMETER_WIDTH,
-    QUADRATIC_A,
-    QUADRATIC_B,
-    QUADRATIC_PRECISION,
-    QUADRATIC_UNITS,
     STEP_FILLS,
     STEP_PRODUCTS,
     STEP_PROGRAM,
@@ -56,20 +51,6 @@ MOVES = (
     2.5  # width of the first interval in moves; moves are about 1.1 standard deviations of a normal target
 )
 MEMORY = 100  # sweeps that the width is an average over
-
-
-@kernel
-def log_residuals(plan: Plan, store: NDArray, row: NDArray) -> float:
-    """Log density of the residuals as they are, up to a constant."""
-    s = 0.0
-    for k in range(row[PARAMETER_FIRST], row[PARAMETER_LAST]):
-        form = plan.quadratics[k]
-        n = form[QUADRATIC_UNITS]
-        a = store[form[QUADRATIC_A] : form[QUADRATIC_A] + n]
-        b = store[form[QUADRATIC_B] : form[QUADRATIC_B] + n]
-        weight = 0.5 if form[QUADRATIC_A] == form[QUADRATIC_B] else 1.0
-        s -= weight * store[form[QUADRATIC_PRECISION]] * dot(a, b, 0, n)
-    return s
 
 
 @kernel
@@ -147,7 +128,7 @@ def log_density(plan: Plan, store: NDArray, row: NDArray, value: float, work: Wo
     if row[PARAMETER_BLOCK] >= 0:
         s += log_block(plan, store, row, work)
     else:
-        s += log_residuals(plan, store, row)
+        s += log_quadratics(plan, store, row[PARAMETER_FIRST], row[PARAMETER_LAST])
     return s if s > -math.inf else -math.inf
 
 
