@@ -261,7 +261,8 @@ def understand_parts(source: Source, options: RunOptions = DEFAULTS) -> tuple[li
 
     There is no model in a script that only simulates data.
     """
-    from mlbayes.language.recovery import Damage
+    from mlbayes.data.transform import lost
+    from mlbayes.language.recovery import Damage, quoted
 
     script, problems = parse(source, options.seed)
     damage = Damage(source, problems)
@@ -272,7 +273,8 @@ def understand_parts(source: Source, options: RunOptions = DEFAULTS) -> tuple[li
         try:
             table, rows, found = load(script)
             parts, more = build_parts(script, table, rows)
-            later += [*found, *more]
+            words = lost(script.transform, found)
+            later += [*found, *(problem for problem in more if words.isdisjoint(quoted(problem)))]
         except ProblemError as error:
             later += error.problems
     stop_at([*problems, *damage.independent(later)])

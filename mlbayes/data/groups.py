@@ -42,7 +42,7 @@ def split_rows(table: Table, by: Name, rows: Rows) -> tuple[list[Group], list[Pr
     values = column.values[rows]
     missing = rows[np.isnan(values)]
     if len(missing):
-        message = f"the BYGROUP variable '{by.name}' has {len(missing)} missing values"
+        message = f"the BYGROUP variable '{by.name}' has {len(missing)} missing value{'s' if len(missing) > 1 else ''}"
         hint = f"leave these rows out (FILTER: {by.name} == ...;) or give them a group"
         return [], [Problem(message, by.span, hint, ProblemKind.DATA, table.where(missing))]
     groups = []

@@ -105,19 +105,21 @@ def require_numeric(table: Table, name: str, hint: str = "") -> list[Problem]:
     codes = MissingCodes(table.missing_codes)
     bad = Counter(word for word in column.texts if codes.value(word) is None)
     problems = []
+    remedy = hint or "correct the data file, leave the column out of the model, or add the word to MISSING"
     for word, count in bad.items():
         line = table.lines[column.texts.index(word)]
         others = f" (and in {count - 1} other row{'s' if count > 2 else ''})" if count > 1 else ""
+        declare = f"if it stands for a missing value, declare it: MISSING: {word};"
+        usual = word.lower() in _USUAL_CODES
         problems.append(
             Problem(
                 f"'{_shortened(word)}' is not a {_wanted(word)}{others}",
-                hint=f"if it stands for a missing value, declare it: MISSING: {word};"
-                if word.lower() in _USUAL_CODES
-                else hint,
+                hint=declare if usual else remedy,
                 kind=ProblemKind.DATA,
                 place=f"{table.path.name}, line {line}, column '{column.title}'",
             )
         )
+        remedy = remedy if usual else ""  # once is enough
     return _capped(problems, 3)
 
 
@@ -230,6 +232,8 @@ def _length_problems(body: _Body, wrong: list[tuple[int, int]]) -> list[Problem]
     commas = "," in body.lines[wrong[0][0]]
     hint = (
         "decimals are written with a point, and a text with a comma in it stands in quotes"
+        if commas and wrong[0][1] > expected
+        else "an empty cell still has its comma; write a code for missing values there"
         if commas
         else "an empty cell between blanks cannot be seen: write a code for missing values"
     )

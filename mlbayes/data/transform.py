@@ -6,7 +6,7 @@ missing values out.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -64,6 +64,17 @@ def apply_filter(
         problems += found
         chosen &= truth(values)
     return chosen, problems
+
+
+def lost(definitions: Sequence[nodes.Definition], problems: Iterable[Problem]) -> frozenset[str]:
+    """The computed variables that have no values since their statement, or one that it uses, is in error."""
+    places = [problem.span for problem in problems if problem.span is not None]
+    found: set[str] = set()
+    for definition in definitions:
+        own, used = definition.span, {name.name for name in nodes.names_in(definition.expression)}
+        if found & used or any(own.start <= span.start and span.end <= own.end for span in places):
+            found.add(definition.name)
+    return frozenset(found)
 
 
 class _TableEvaluation(Evaluation):

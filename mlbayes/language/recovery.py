@@ -67,15 +67,17 @@ class Damage:
         return [problem for problem in later if not self._doubtful(problem)]
 
     def _doubtful(self, problem: Problem) -> bool:
-        if not self.words:
-            return False
         if problem.span is None:
-            return problem.kind is not ProblemKind.DATA
-        quoted = " ".join(re.findall(r"'([^']*)'", problem.message))
+            return bool(self.words) and problem.kind is not ProblemKind.DATA
         text = self._source.text[problem.span.start : problem.span.end]
         if text.upper() in self.commands:
             return True  # what it lacks may be what is in error
-        return bool(self.words & {*_words(text), *_words(quoted)})
+        return bool(self.words & {*_words(text), *quoted(problem)})
+
+
+def quoted(problem: Problem) -> list[str]:
+    """The names that a problem mentions."""
+    return _words(" ".join(re.findall(r"'([^']*)'", problem.message)))
 
 
 def _contains(section: Section, place: Span) -> bool:

@@ -19,6 +19,7 @@ from mlbayes.model.model import Family, Kind, Model, Role, Variable
 from mlbayes.model.notes import Notes
 from mlbayes.model.places import place_of
 from mlbayes.model.separation import check_separation
+from mlbayes.model.units import Vector
 from mlbayes.source import Span
 
 LARGEST = 1e30  # of a value, and its inverse of the spread of values: powers and products must be finite
@@ -39,7 +40,7 @@ def check_model(model: Model, script: Script, table: Table, notes: Notes) -> Non
         check_separation,
     ):
         check(model, script, notes)
-    for check_values in (check_observed, check_weights):
+    for check_values in (check_observed, check_fixed, check_weights):
         check_values(model, script, table, notes)
 
 
@@ -186,11 +187,22 @@ def check_observed(model: Model, script: Script, table: Table, notes: Notes) -> 
             needed |= variable.role is Role.FIXED and variable.name not in model.hierarchy.identifiers
         present = variable.values[~variable.missing]
         if needed and len(np.unique(present)) < 2:
-            what = "has no values" if len(present) == 0 else "has the same value everywhere"
+            what = "has the same value everywhere" if len(present) else "has no values"
             message = f"'{variable.name}' {what} in the rows that are analysed"
-            notes.data_problem(message, _place(variable.name, model, script))
+            notes.data_problem(
+                message, _place(variable.name, model, script), _nothing_to_learn(script, present)
+            )
         elif len(present) and (needed or variable.role is Role.FIXED):
             _check_size(model, variable, table, _place(variable.name, model, script), notes)
+
+
+def _nothing_to_learn(script: Script, present: Vector) -> str:
+    """What may be behind a variable without values, or with one and the same."""
+    if not len(present):
+        return "are the codes in MISSING right" + (", and is FILTER?" if script.filter else "?")
+    if script.by_group is not None:
+        return "leave it out of the model: it does not differ within groups of BYGROUP"
+    return "leave it out of the model" + (", or change FILTER" if script.filter else "")
 
 
 def _place(name: str, model: Model, script: Script) -> Span | None:
@@ -220,6 +232,21 @@ def _where(model: Model, table: Table, variable: Variable, units: NDArray[np.boo
     """The rows of some units of a variable, as the place of a problem; `units` has shape (units,)."""
     of_row = model.hierarchy.ancestors(1, variable.level)
     return table.where(model.hierarchy.order[units[of_row]])
+
+
+def check_fixed(model: Model, script: Script, table: Table, notes: Notes) -> None:
+    """A variable without a distribution has a value everywhere."""
+    declared = {name.name: name.span for name in script.fixed}
+    for variable in model.variables.values():
+        if variable.role is Role.FIXED and variable.incomplete:
+            name = variable.name
+            number = int(variable.missing.sum())
+            message = f"the FIXED variable '{name}' has {number} missing value{'s' if number > 1 else ''}"
+            hint = "a variable with missing values needs a distribution: take it out of FIXED"
+            if table.added:
+                hint += " (its value is missing where '.lag' needs an occasion that the data have no row for)"
+            span = declared.get(name) or _place(name, model, script)
+            notes.data_problem(message, span, hint, _where(model, table, variable, variable.missing))
 
 
 def check_weights(model: Model, script: Script, table: Table, notes: Notes) -> None:

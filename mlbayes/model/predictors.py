@@ -8,7 +8,7 @@ from dataclasses import replace
 from mlbayes.language.nodes import Name, Script
 from mlbayes.model.expressions import Centring, Form, Reference, references
 from mlbayes.model.model import Equation, Kind, PredictorModel, PredictorPart, Role, Variable
-from mlbayes.model.names import Names, uses_lag
+from mlbayes.model.names import Names
 from mlbayes.model.notes import Notes
 from mlbayes.model.places import place_of
 from mlbayes.source import Span
@@ -33,7 +33,6 @@ def assign_roles(
     right = [name for name in right if name not in names.effects]
     declared = {name.name: name for name in script.fixed}
     rest = [name for name in right if name not in declared and name not in identifiers]
-    lagged = uses_lag(script, names)
     reasons = _reasons(rest, _names_in_simple(script, names), variables, equations)
     result = {}
     for name, variable in variables.items():
@@ -45,7 +44,7 @@ def assign_roles(
         elif name in right:
             role, because = _role_on_the_right(name, variable, declared, identifiers, reasons)
         result[name] = replace(variable, role=role, because=because)
-        check_role(result[name], declared, notes, place_of(name, equations), lagged)
+        check_role(result[name], declared, notes, place_of(name, equations))
     _note_roles(result, levels, notes)
     return result
 
@@ -120,23 +119,12 @@ def check_role(
     declared: dict[str, Name],
     notes: Notes,
     place: Span | None = None,
-    lagged: bool = False,
 ) -> None:
-    """A variable must be able to play its role.
-
-    `place`: where the model speaks of it.  `lagged`: occasions may have been added to the data.
-    """
+    """A variable must be able to play its role.  `place`: where the model speaks of it."""
     name = variable.name
     if variable.role is Role.OUTCOME and name in declared:
         hint = "take it out of FIXED or remove its equation"
         notes.problem(f"'{name}' is listed in FIXED but has an equation", declared[name].span, hint)
-    if variable.role is Role.FIXED and variable.incomplete:
-        message = f"the FIXED variable '{name}' has {int(variable.missing.sum())} missing values"
-        span = declared[name].span if name in declared else place
-        hint = "a variable with missing values needs a distribution: take it out of FIXED"
-        if lagged:
-            hint += " (its value is missing where '.lag' needs an occasion that the data have no row for)"
-        notes.data_problem(message, span, hint)
     if variable.role is Role.PREDICTOR and variable.kind is Kind.COUNT:
         hint = f"write an equation for it: {name} ~ ...;"
         notes.problem(f"the count '{name}' needs a distribution as a predictor", place, hint)

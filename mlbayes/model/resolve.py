@@ -225,7 +225,10 @@ class Resolver:
             level = identifiers.index(name.level) + 2
         if not variable.level < level <= self.hierarchy.levels:
             message = f"'{variable.name}' has no cluster means: it varies at level {variable.level}"
-            self.notes.problem(message, name.span, "'.mean' needs a variable below the level of a cluster")
+            hint = "'.mean' needs a variable below the level of a cluster"
+            if not identifiers:
+                hint = "name the clusters: CLUSTERID: ...;"
+            self.notes.problem(message, name.span, hint)
             return Resolved(Constant(0.0), name.name)
         reference = Reference(variable.name, level, Form.MEAN, 0, variable.mean_centring)
         return Resolved(reference, f"{variable.name}.mean[{identifiers[level - 2]}]")

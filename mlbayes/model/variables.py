@@ -169,11 +169,14 @@ def _variable(table: Table, name: str, hierarchy: Hierarchy, declared: Declared,
 def _codes(table: Table, rows: Indices, kind: Kind, declared: Name, notes: Notes) -> tuple[int, ...]:
     """The distinct codes of a categorical variable in some rows, checked; none for a count."""
     name, values = declared.name, table.values(declared.name)[rows]
+    if table.columns[name].texts is not None:
+        return ()  # that it has no numbers is said already
     present = np.unique(values[~np.isnan(values)])
     broken = np.sort(rows[~np.isnan(values) & (values != np.floor(values))])[:1]
     if len(broken):
         message = f"'{name}' is declared {kind.value} but has the value {table.values(name)[broken[0]]:g}"
-        notes.data_problem(message, declared.span, "codes must be whole numbers", table.where(broken))
+        hint = f"{'counts' if kind is Kind.COUNT else 'codes'} must be whole numbers"
+        notes.data_problem(message, declared.span, hint, table.where(broken))
         return ()
     if kind is Kind.COUNT:
         if (present < 0).any():

@@ -45,7 +45,8 @@ class Place:
             if real == other.resolve() or (
                 real.exists() and other.exists() and os.path.samefile(real, other)
             ):
-                raise file_problem(name, "this is an input of the run and will not be overwritten")
+                message = "this is an input of the run and will not be overwritten"
+                raise file_problem(name, message, "give the results a name of their own")
         return path
 
 
