@@ -181,6 +181,22 @@ def difference_in_errors(a: Array, b: Array, of: Callable[[Array], Array] = lamb
     return float((a.mean() - b.mean()) / np.hypot(batch_error(a), batch_error(b)))
 
 
+def multinomial_probit(means: Array) -> Array:
+    """Probabilities that each of 0 and of normal responses with these means is the largest, (units, responses + 1).
+
+    The responses have variances 1 and covariances 1/2; differences between them are normal too.
+    """
+    n, k = means.shape
+    matrix = 0.5 * (np.eye(k) + 1.0)
+    found = np.empty((n, k + 1))
+    for c in range(k + 1):
+        contrast = np.delete(np.vstack([np.zeros(k), np.eye(k)]), c, axis=0)
+        contrast = contrast - (np.zeros(k) if c == 0 else np.eye(k)[c - 1])  # the others less c: all negative
+        law = stats.multivariate_normal(np.zeros(k), contrast @ matrix @ contrast.T)
+        found[:, c] = law.cdf(-(means @ contrast.T))
+    return found
+
+
 # ------------------------------------------------------------------ the joint density of a whole model
 class Values:
     """Values of everything in a model graph, by meaning.
@@ -272,9 +288,12 @@ class Values:
         values = self.spread(values, level, own)
         if centring == "NONE":
             return values
-        if name not in self.grand:
+        observed = variable.values
+        if form == "DUMMY":
+            observed = np.where(np.isnan(observed), np.nan, observed == e.argument)
+        if (f"{name}.{e.argument}" if form == "DUMMY" else name) not in self.grand:
             if centring == "GRAND":
-                return values - self.spread(self.data[name], 1, own).mean()
+                return values - self.spread(observed, 1, own).mean()
             means = [values[self.model.hierarchy.ancestors(level, own + 1) == j].mean()
                      for j in range(self.model.hierarchy.units[own])]  # fmt: skip
             return values - self.spread(np.array(means), level, own + 1)
@@ -283,8 +302,10 @@ class Values:
         if centring == "GROUP":
             return values - self.spread(self.means[name, own + 1], level, own + 1)
         if mode == "shifted":
-            return values - np.nanmean(self.spread(variable.values, 1, variable.level))
-        return values if mode == "raw" else values - self.grand[name]
+            return values - np.nanmean(self.spread(observed, 1, variable.level))
+        if mode == "raw":
+            return values
+        return values - (self.category_share(name, e.argument) if form == "DUMMY" else self.grand[name])
 
     def expected_code(self, name: str, level: int) -> Array:
         """The expected code of an ordinal predictor at its latent cluster means."""
@@ -292,6 +313,14 @@ class Values:
         ends = np.concatenate([[-np.inf], cuts, [np.inf]])
         below = stats.norm.cdf(ends[None, :] - self.means[name, level][:, None])
         return np.diff(below, axis=1) @ np.array(codes, dtype=float)
+
+    def category_share(self, name: str, code: int) -> float:
+        """Probability of a code of a nominal predictor, averaged over units whose responses have their grand means."""
+        variable = self.model.variables[name]
+        codes = [each for each in sorted(variable.codes) if each != variable.reference]
+        means = np.stack([self.predictor_mean(f"{name}.{each}", 0) for each in codes], axis=1)
+        means += [self.grand[f"{name}.{each}"] for each in codes] - means.mean(axis=0)
+        return float(multinomial_probit(means)[:, codes.index(code) + 1].mean())
 
     def named_effect(self, name: str) -> Array:
         """Values of a random effect that other equations use, over its clusters."""

@@ -92,9 +92,10 @@ def _of_equation(model: Model, equation: Equation) -> Iterator[Problem]:
         for reference in references(term.expression):
             if reference.centring is Centring.NONE or predictor_model(model, reference.variable) is None:
                 continue
-            if model.variables[reference.variable].kind is Kind.ORDINAL:
+            kind = model.variables[reference.variable].kind
+            if kind in (Kind.ORDINAL, Kind.NOMINAL):
                 yield _problem(
-                    f"the ordinal predictor '{reference.variable}' is centred, and simulation has no such form",
+                    f"the {kind.value} predictor '{reference.variable}' is centred, and simulation has no such form",
                     "take it out of CENTER",
                 )
             if reference.centring is Centring.GRAND and equation.distribution is Distribution.LOG_VARIANCE:

@@ -118,10 +118,14 @@ class World:
         if reference.centring is Centring.NONE:
             return 0.0
         if predictor_model(self.model, variable.name) is None:
+            dummy = reference.form is Form.DUMMY
             if reference.centring is Centring.GRAND:
+                if dummy:
+                    return self.model.observed_proportion(variable.name, reference.argument)
                 return self.model.observed_mean(variable.name)
             parents = self.model.hierarchy.ancestors(variable.level, variable.level + 1)
-            sums = np.bincount(parents, variable.values)
+            values = (variable.values == reference.argument).astype(np.float64) if dummy else variable.values
+            sums = np.bincount(parents, values)
             return self.spread(sums / np.bincount(parents), own, variable.level + 1)
         if reference.centring is Centring.GRAND:
             return self.grand[variable.name]

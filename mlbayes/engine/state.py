@@ -311,6 +311,7 @@ def centred_as_shown(state: State, name: str) -> Vector:
     """Values of a variable for the data summaries: fixed predictors that are centred are shown centred."""
     variable = state.model.variables[name]
     values = state.value(name)
-    if variable.role is Role.FIXED and variable.centring is Centring.GRAND:
+    numeric = variable.kind is not Kind.NOMINAL
+    if variable.role is Role.FIXED and variable.centring is Centring.GRAND and numeric:
         return values - state.model.observed_mean(name)
     return values

@@ -415,3 +415,9 @@ class Model:
         """The observed mean over rows, at which fixed variables are centred (a level-2 value counts once a row)."""
         variable = self.variables[name]
         return float(np.nanmean(variable.values[self.hierarchy.ancestors(1, variable.level)]))
+
+    def observed_proportion(self, name: str, code: int) -> float:
+        """The share of a nominal variable's code among the rows where it is observed."""
+        variable = self.variables[name]
+        values = variable.values[self.hierarchy.ancestors(1, variable.level)]
+        return float(np.mean(values[~np.isnan(values)] == code))

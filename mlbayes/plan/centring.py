@@ -9,12 +9,14 @@ their observed means, which are numbers: the prior is that of the equation centr
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from mlbayes.model.expressions import Centring, Expression, ParameterReference, leaves, references
-from mlbayes.model.model import Equation, Family, Kind, Model, Prior
+from mlbayes.model.model import Equation, Family, Model, Prior
 from mlbayes.plan.polynomial import TOP, Atom, Monomial, Polynomial
 from mlbayes.plan.symbols import Symbols, unsupported
+
+GRAND = Centring.GRAND.value
 
 
 @dataclass(frozen=True)
@@ -43,10 +45,11 @@ def recentring(model: Model, symbols: Symbols, equation: Equation) -> Recentring
         change = _change(symbols, equation, mode)
         if change is not None and _priors_allow(model, equation, change, mode):
             return Recentring(mode, change)
-    ordinal = [name for name in sorted(centred) if model.variables[name].kind is Kind.ORDINAL]
-    if ordinal:
+    categorical = [name for name in sorted(centred) if model.variables[name].codes]
+    if categorical:
+        kind = model.variables[categorical[0]].kind.value
         raise unsupported(
-            f"the centred ordinal predictor '{ordinal[0]}' cannot be run in '{equation.title}'",
+            f"the centred {kind} predictor '{categorical[0]}' cannot be run in '{equation.title}'",
             "include the lower-order terms of its products, with free coefficients",
         )
     return Recentring()
@@ -85,12 +88,13 @@ def _centred_term(symbols: Symbols, t: int, expression: Expression) -> Polynomia
 
 def _uncentre(symbols: Symbols, atom: Atom, mode: str) -> Polynomial | None:
     """A grand-mean centred symbol plus its mean, less the observed one if "shifted"; group-mean centred ones stay."""
-    if atom.kind not in (f"centred value {Centring.GRAND.value}", f"centred mean {Centring.GRAND.value}"):
+    kind = next((kind for kind in ("value", "code", "mean") if atom.kind == f"centred {kind} {GRAND}"), None)
+    if kind is None:
         return None
-    mean = atom.kind.startswith("centred mean")
-    centre = symbols.grand(atom.name) if mean else symbols.centre(atom.name)
+    centre = symbols.grand(atom.name) if kind == "mean" else symbols.centre(atom.name, atom.index)
     result = Polynomial.of(atom) + Polynomial.of(centre)
-    return result - Polynomial.number(symbols.model.observed_mean(atom.name)) if mode == "shifted" else result
+    observed = Polynomial.number(symbols.observed_centre(replace(atom, kind=kind)))
+    return result - observed if mode == "shifted" else result
 
 
 def _priors_allow(

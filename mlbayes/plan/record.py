@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from mlbayes.model.expressions import Centring, Reference
-from mlbayes.model.model import At, Model, ModeratorSpec, Role
+from mlbayes.model.expressions import Centring, Form, Reference
+from mlbayes.model.model import At, Kind, Model, ModeratorSpec, Role
 from mlbayes.plan import plan as p
 from mlbayes.plan.builder import UnitSet
+from mlbayes.plan.category_shares import publish_category_shares
 from mlbayes.plan.cross import CrossProducts
 from mlbayes.plan.evaluator import Evaluator
 from mlbayes.plan.expected_codes import expected_code
@@ -174,7 +175,8 @@ class Recorder:
 
     # ------------------------------------------------------------------ parameters
     def _shares(self) -> None:
-        """What a centred ordinal predictor is centred at: its mean code, from the shares of its categories.
+        """What a centred categorical predictor is centred at: an ordinal one at its mean code, from the shares of its
+        categories, a nominal one at those.
 
         A category's share is Phi((tau - grand mean) / SD of the latent responses) between its thresholds; with two
         categories 0 and 1 the mean code is the probability of 1.
@@ -188,6 +190,11 @@ class Recorder:
                 code = expected_code(self.symbols, part, TOP)
                 grand = self.symbols.offset(code.mean)
                 code.instruct(self.builder, self.symbols.offset(code.atom), 1, grand, moments + 1)
+        for name, variable in self.model.variables.items():
+            parts = [part for part in self.regressions.predictors if part.variable == name and part.fixed]
+            if parts and variable.kind is Kind.NOMINAL and variable.centring is Centring.GRAND:
+                with self.builder.program():
+                    publish_category_shares(self.symbols, parts)
 
     def _single(self) -> UnitSet:
         return self.builder.unit_set(TOP, 1, None, None)
@@ -366,7 +373,10 @@ class Recorder:
         if moderator.reference.centring is Centring.GROUP:
             raise unsupported(f"conditional effects at codes of '{name}', which is centred at group means")
         if name in self.symbols.modelled:
-            source = self.symbols.offset(self.symbols.centre(name))
+            source = self.symbols.offset(self.symbols.centre(name, moderator.reference.argument))
+        elif moderator.reference.form is Form.DUMMY:
+            proportion = self.model.observed_proportion(name, moderator.reference.argument)
+            source = self.builder.scalar(proportion)
         else:
             source = self.builder.scalar(self.model.observed_mean(name))
         with self.builder.program():

@@ -191,9 +191,16 @@ def _references(model: Model) -> Iterator[Problem]:
         name = reference.variable
         if variable.kind is Kind.NOMINAL and reference.form in (Form.MEAN, Form.RESPONSE):
             yield _problem(f"latent forms of the nominal predictor '{name}' cannot be run yet", span)
-        elif reference.form is Form.DUMMY and reference.centring is not Centring.NONE:
-            hint = "center the other predictors, or make 0/1 variables of its codes in TRANSFORM and centre these"
-            yield _problem(f"the nominal predictor '{name}' cannot be centred", span, hint)
+        elif (
+            reference.form is Form.DUMMY
+            and reference.centring is Centring.GROUP
+            and variable.role is not Role.FIXED
+        ):
+            hint = (
+                f"FIXED: {name}; centres at observed proportions, if it is complete; grandmean = {name} can be run; or"
+                " make 0/1 variables of its codes in TRANSFORM"
+            )
+            yield _problem(f"the nominal predictor '{name}' cannot be centred at group means", span, hint)
 
 
 def _predictors(model: Model) -> Iterator[Problem]:

@@ -219,11 +219,19 @@ class Symbols:
                     )
         raise AssertionError(f"no effect {name}")
 
-    def centre(self, name: str) -> Atom:
-        """What a grand-mean centred predictor is centred at: its grand mean, or an ordinal one's mean probability."""
-        if self.model.variables[name].kind is Kind.ORDINAL:
-            return Atom("share", name, TOP)
+    def centre(self, name: str, code: int = 0) -> Atom:
+        """What a grand-mean centred predictor is centred at: its grand mean, an ordinal one's expected code, or the
+        probability of a code of a nominal one.
+        """
+        if self.model.variables[name].kind in (Kind.ORDINAL, Kind.NOMINAL):
+            return Atom("share", name, TOP, code)
         return self.grand(name)
+
+    def observed_centre(self, atom: Atom) -> float:
+        """The observed mean over rows of a variable, or the observed proportion of a code."""
+        if atom.kind != "code":
+            return self.model.observed_mean(atom.name)
+        return self.model.observed_proportion(atom.name, atom.index)
 
     # ------------------------------------------------------------------ expressions
     def polynomial(self, expression: Expression, mode: str = "exact") -> Polynomial:
@@ -347,7 +355,7 @@ class Symbols:
     def _reference(self, reference: Reference, mode: str) -> Polynomial:
         name = reference.variable
         if reference.form is Form.DUMMY:
-            return Polynomial.of(self.dummy(name, reference.argument))
+            return self._centred(self.dummy(name, reference.argument), reference, mode)
         if reference.form is Form.VALUE:
             return self._centred(self.value(name), reference, mode)
         if reference.form is Form.LAG:
@@ -363,35 +371,34 @@ class Symbols:
         raise unsupported(f"the {reference.form.value} of '{name}' cannot be run yet")
 
     def _centred(self, atom: Atom, reference: Reference, mode: str) -> Polynomial:
-        """A value or mean with its centring."""
+        """A value, dummy variable or mean with its centring."""
         value = Polynomial.of(atom)
         if reference.centring is Centring.NONE:
             return value
         name = atom.name
         if name not in self.modelled:
             if mode == "centred":
-                return Polynomial.of(Atom(f"centred fixed {atom.kind}", name, atom.level))
+                return Polynomial.of(replace(atom, kind=f"centred fixed {atom.kind}"))
             if reference.centring is Centring.GRAND:
-                return value - Polynomial.number(self.model.observed_mean(name))
-            return value - Polynomial.of(self._arithmetic_mean(name))
+                return value - Polynomial.number(self.observed_centre(atom))
+            return value - Polynomial.of(self._arithmetic_mean(atom))
         if mode == "centred":
-            kind = f"centred {atom.kind} {reference.centring.value}"
-            return Polynomial.of(Atom(kind, name, atom.level))
+            return Polynomial.of(replace(atom, kind=f"centred {atom.kind} {reference.centring.value}"))
         if reference.centring is Centring.GROUP:
             if atom.kind == "value" and self.model.variables[name].kind is Kind.ORDINAL:
                 return value - Polynomial.of(Atom("share", name, atom.level + 1))
             return value - Polynomial.of(self.mean(name, atom.level + 1))
         if mode == "shifted":
-            return value - Polynomial.number(self.model.observed_mean(name))
-        return value if mode == "raw" else value - Polynomial.of(self.centre(name))
+            return value - Polynomial.number(self.observed_centre(atom))
+        return value if mode == "raw" else value - Polynomial.of(self.centre(name, atom.index))
 
-    def _arithmetic_mean(self, name: str) -> Atom:
-        """The observed cluster means of a fixed variable, at the level above its own."""
-        variable = self.model.variables[name]
-        parents = self.model.hierarchy.ancestors(variable.level, variable.level + 1)
-        size = self.units(variable.level + 1)
-        sums = np.bincount(parents, variable.values, size) / np.bincount(parents, minlength=size)
-        return self.fixed_symbol(Atom("observed mean", name, variable.level + 1), sums)
+    def _arithmetic_mean(self, atom: Atom) -> Atom:
+        """The observed cluster means of a fixed variable or dummy variable, at the level above its own."""
+        above = atom.level + 1
+        parents = self.model.hierarchy.ancestors(atom.level, above)
+        size = self.units(above)
+        sums = np.bincount(parents, self.static[atom], size) / np.bincount(parents, minlength=size)
+        return self.fixed_symbol(Atom("observed mean", atom.name, above, atom.index), sums)
 
     def _derived(self, expression: Operation) -> Atom:
         """A symbol for a function of complete data that is not a polynomial."""

@@ -72,6 +72,8 @@ RUNS = [
     TWO + "NOMINAL: g; CENTER: groupmean = x; MODEL: g ~ x x.mean;",
     TWO + "ORDINAL: b; CENTER: groupmean = b; MODEL: y ~ b b.mean;",
     TWO + "ORDINAL: o; CENTER: groupmean = o; MODEL: y ~ o x;",
+    "NOMINAL: g; FIXED: g; CENTER: grandmean = g; MODEL: y ~ g;",
+    TWO + "NOMINAL: g; CENTER: grandmean = g; MODEL: y ~ g x g*x;",
     "ORDINAL: b o; CENTER: grandmean = b x; MODEL: o ~ b x;",
 ]
 REFUSED = [
@@ -84,7 +86,7 @@ REFUSED = [
     "MODEL: phi(y) ~ z;",
     "MODEL: y ~ z@l1 (yjt(l1*z));",
     "MODEL: (y*0) ~ z;",
-    "NOMINAL: g; FIXED: g; CENTER: grandmean = g; MODEL: y ~ g;",
+    TWO + "NOMINAL: g; CENTER: groupmean = g; MODEL: y ~ g;",
     TWO + "NOMINAL: g; MODEL: y ~ x g.mean;",
     "NOMINAL: g; OPTIONS: joint; MODEL: y ~ x g;",
     "MODEL: ln(y + 9) ~ z; var(y) ~ z;",

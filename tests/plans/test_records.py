@@ -22,6 +22,7 @@ def after_a_sweep(planned):
 def test_reported_coefficients_give_the_sampled_fit(name):
     """Centred terms with the reported coefficients and effects: the linear predictor that was sampled."""
     planned = PLANS[name]
+    error = 1e-6 if "centred nominal" in name else 1e-8  # quadrature for the probabilities of three categories
     running, record, values = after_a_sweep(planned)
     for name_ in {m.variable for m in planned.model.predictor_models}:
         if planned.model.variables[name_].kind.name == "ORDINAL":
@@ -39,7 +40,7 @@ def test_reported_coefficients_give_the_sampled_fit(name):
             for effect, t in zip(state.effects(r, group.level, group.terms), group.terms, strict=True):
                 total += values.spread(effect, equation.level, group.level) * terms[t]
         np.testing.assert_allclose(
-            total, values.fitted(r.planned.source, r.planned.category), rtol=1e-8, atol=1e-8
+            total, values.fitted(r.planned.source, r.planned.category), rtol=error, atol=error
         )
 
 

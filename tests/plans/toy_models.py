@@ -224,6 +224,22 @@ MODELS = {
         TWO + "ORDINAL: b n; CENTER: groupmean = b; MODEL: n ~ b x | b;",
         grades2("b"),
     ),
+    "centred nominal predictors": (
+        TWO + "NOMINAL: n k; CENTER: grandmean = n k x; MODEL: y ~ n k x n*x | x;",
+        categories2("x", "y"),
+    ),
+    "centred nominal predictors, random slopes": (
+        TWO + "NOMINAL: n; CENTER: grandmean = n; MODEL: y ~ n x n*x | n;",
+        categories2("x"),
+    ),
+    "centred nominal predictor of an ordinal outcome": (
+        TWO + "ORDINAL: b; NOMINAL: n; CENTER: grandmean = n; MODEL: b ~ n x;",
+        categories2("b"),
+    ),
+    "centred nominal predictors, fixed": (
+        TWO + "NOMINAL: b d; FIXED: b d x; CENTER: groupmean = b; grandmean = d x; MODEL: y ~ b d x b*x | b;",
+        holes2("y"),
+    ),
     "square of a group-mean centred predictor": (
         TWO + "CENTER: groupmean = x; MODEL: y ~ x x^2 w;",
         categories2("x", "w"),
