@@ -22,7 +22,7 @@ def after_a_sweep(planned):
 def test_reported_coefficients_give_the_sampled_fit(name):
     """Centred terms with the reported coefficients and effects: the linear predictor that was sampled."""
     planned = PLANS[name]
-    error = 1e-6 if "centred nominal" in name else 1e-8  # quadrature for the probabilities of three categories
+    error = 1e-6 if "centred nominal" in name else 1e-8  # probabilities of categories by quadrature
     running, record, values = after_a_sweep(planned)
     for name_ in {m.variable for m in planned.model.predictor_models}:
         if planned.model.variables[name_].kind.name == "ORDINAL":
