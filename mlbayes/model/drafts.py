@@ -36,7 +36,8 @@ class Draft:
 
     `intercept`: the written intercept (`1`, `1@0`, `1@b0`); `latent_intercept`: a term `1@latent`.
     `random`: what stands right of the bar, None without a bar.  `coefficient`: the outcome is a latent
-    variable that serves as a coefficient or intercept of another equation.
+    variable that serves as a coefficient or intercept of another equation.  `logits`: of a nominal outcome, by code
+    what is said of a single logit (`n.2 ~ x@b`), beside what the equation says of all; `code`: of such a part.
     """
 
     outcome: Variable
@@ -54,6 +55,8 @@ class Draft:
     residual: Tag | None = None
     residual_span: Span | None = None
     coefficient: bool = False
+    logits: dict[int, Draft] = field(default_factory=dict)
+    code: int | None = None
 
     @property
     def key(self) -> tuple[str, bool]:
@@ -81,6 +84,30 @@ class Draft:
         if self.latent:
             return self.coefficient and self.latent_intercept is None
         return self.latent_intercept is None
+
+    @property
+    def parts(self) -> list[Draft]:
+        """The equation and what is said of single logits."""
+        return [self, *self.logits.values()]
+
+    def logit(self, code: int) -> Draft:
+        """What is said of a single logit, to be added to."""
+        return self.logits.setdefault(
+            code,
+            replace(self, terms=[], intercept=None, latent_intercept=None, random=None, logits={}, code=code),
+        )
+
+    def of_logit(self, code: int | None, notes: Notes) -> Draft:
+        """The equation of a logit: what is said of all, then what is said of it alone."""
+        own = self.logits.get(code) if code is not None else None
+        if own is None:
+            return self
+        whole = replace(self, terms=list(self.terms))
+        for term in own.terms:
+            whole.add(term, notes)
+        if own.intercept is not None:
+            whole.set_intercept(own.intercept, notes)
+        return whole
 
     def add(self, term: DraftTerm, notes: Notes) -> None:
         """Add a term; the same term again only adds its tag."""

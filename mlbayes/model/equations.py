@@ -35,7 +35,8 @@ def _equation(draft: Draft, resolver: Resolver, table: ParameterTable, modelled:
     terms: list[EquationTerm] = []
     random: list[RandomEffects] = []
     for category in _categories(draft):
-        part = _terms(draft, wanted, table, category)
+        logit = draft.of_logit(category, resolver.notes)
+        part = _terms(logit, wanted, table, category)
         positions: dict[str | None, int] = {}
         for i, term in enumerate(part, start=len(terms)):
             positions[None if _is_intercept(term) else term.label] = i
@@ -119,7 +120,7 @@ def _tag_text(tag: Tag | None) -> str:
 
 def _check_terms(draft: Draft, resolver: Resolver) -> None:
     """A predictor may not vary below the level of the outcome, and an outcome does not predict itself."""
-    for term in draft.all_terms:
+    for term in (term for part in draft.parts for term in part.all_terms):
         for reference in references(term.resolved.expression):
             if reference.level < draft.outcome.level:
                 message = (
@@ -155,7 +156,10 @@ def shows_removed_intercept(draft: Draft) -> bool:
 
 
 def printed_equation(draft: Draft, wanted: Wanted) -> str:
-    """The equation as in the list of models; a removed intercept is shown where it is all there is."""
+    """The equation as in the list of models; a removed intercept is shown where it is all there is.
+
+    What is said of single logits follows: `logit(n) ~ Intercept z, n.2 ~ x@b`.
+    """
     parts = []
     intercept = draft.intercept
     if draft.free_intercept:
@@ -164,4 +168,14 @@ def printed_equation(draft: Draft, wanted: Wanted) -> str:
         parts.append("Intercept@0")
     parts += [term.resolved.text + _tag_text(term.tag) for term in draft.all_terms]
     bar = f" | {' '.join(wanted.printed)}" if wanted.printed else ""
-    return f"{draft.title} ~ {' '.join(parts)}{bar}"
+    logits = [
+        f", {draft.outcome.name}.{code} ~ {_printed_terms(draft.logits[code])}"
+        for code in sorted(draft.logits)
+    ]
+    return f"{draft.title} ~ {' '.join(parts)}{bar}{''.join(logits)}"
+
+
+def _printed_terms(draft: Draft) -> str:
+    """What is said of a single logit."""
+    intercept = [f"Intercept{_tag_text(draft.intercept.tag)}"] if draft.intercept else []
+    return " ".join([*intercept, *(term.resolved.text + _tag_text(term.tag) for term in draft.all_terms)])

@@ -49,7 +49,8 @@ def _latent_variables(drafts: Drafts) -> None:
     used = {
         reference.variable
         for draft in drafts.equations.values()
-        for term in draft.all_terms
+        for part in draft.parts
+        for term in part.all_terms
         for reference in references(term.resolved.expression)
     }
     for name, entry in resolver.names.latent.items():

@@ -308,7 +308,8 @@ class ConditionalEffect:
     """Intercept and slope of `focal` (a variable or a term of one) in an equation, at values of its moderators.
 
     `slopes`: for each term that contains the focal variable its position and the moderators' positions that
-    it is multiplied with; `intercepts`: the same for terms of moderators alone.
+    it is multiplied with; `intercepts`: the same for terms of moderators alone.  In an equation with several logits
+    they are the terms of one of these.
     """
 
     equation: int

@@ -44,6 +44,24 @@ def draft_outcome(
     return Draft(variable, left, title, distribution, latent, block, span)
 
 
+def draft_logit(expression: nodes.Expression, draft: Draft, resolver: Resolver) -> Draft:
+    """What a statement adds to: the equation of an outcome, or of one of its logits where a code is named (`n.2`)."""
+    for name in nodes.names_in(expression):
+        split = resolver.names.split(name.name)
+        if split is None or split.base != draft.outcome.name or split.form is not Form.DUMMY:
+            continue
+        code, codes = split.argument, [c for c in draft.outcome.codes if c != draft.outcome.reference]
+        if code not in codes:
+            message = f"'{name.name}' has no logit of its own"
+            if code == draft.outcome.reference:
+                message = f"'{name.name}' is the reference, which has no logit"
+            known = ", ".join(f"{split.base}.{c}" for c in codes)
+            resolver.notes.problem(message, name.span, f"those of '{split.base}' are {known}")
+        elif draft.distribution is Distribution.MULTINOMIAL:
+            return draft.logit(code)
+    return draft
+
+
 def _left_side(
     expression: nodes.Expression, variable: Variable, resolver: Resolver
 ) -> tuple[Expression, str, Distribution]:

@@ -186,6 +186,10 @@ def _nested_test(
     restricted = next(iter(scratch.equations.values()), None)
     if restricted is None:
         return None
+    if restricted.logits:
+        message = f"a nested model is one of all logits of '{restricted.outcome.name}'"
+        notes.unsupported(message, nested.span, "label coefficients of single logits and test the labels")
+        return None
     full = next((e for e in equations if e.title == restricted.title), None)
     if full is None:
         hint = nearest(restricted.title, [e.title for e in equations])

@@ -80,9 +80,10 @@ def _effects(
     found = []
     for position, equation in enumerate(equations):
         for resolved in focal:
-            effect = _effect(position, equation, resolved, moderators)
-            if effect is not None:
-                found.append(effect)
+            for category in dict.fromkeys(term.category for term in equation.terms):
+                effect = _effect(position, category, equation, resolved, moderators)
+                if effect is not None:
+                    found.append(effect)
     if not found:
         names = " and ".join(spec.label for spec in moderators)
         what = statement.focal.name if isinstance(statement.focal, Name) else focal[0].text
@@ -141,14 +142,18 @@ def _at(
 
 # ------------------------------------------------------------------ terms
 def _effect(
-    position: int, equation: Equation, focal: Resolved, moderators: tuple[ModeratorSpec, ...]
+    position: int,
+    category: int | None,
+    equation: Equation,
+    focal: Resolved,
+    moderators: tuple[ModeratorSpec, ...],
 ) -> ConditionalEffect | None:
-    """The effect in one equation, None if it does not have the focal predictor times a moderator."""
+    """The effect in one equation (or logit), None if it does not have the focal predictor times a moderator."""
     slopes, intercepts = [], []
     references = [spec.reference for spec in moderators]
     for i, term in enumerate(equation.terms):
         powers = _powers(term, focal.expression, references)
-        if powers is None or term.hidden:
+        if powers is None or term.hidden or term.category != category:
             continue
         degree, product = powers
         if degree == 1:

@@ -8,7 +8,7 @@ from mlbayes.language import nodes
 from mlbayes.language.nodes import Name, Number, Tag
 from mlbayes.model.drafts import Draft, DraftTerm
 from mlbayes.model.names import INTERCEPT
-from mlbayes.model.outcomes import base_name, draft_outcome
+from mlbayes.model.outcomes import base_name, draft_logit, draft_outcome
 from mlbayes.model.resolve import ATOM, Resolved, Resolver, product
 from mlbayes.source import Span
 
@@ -53,9 +53,10 @@ class Drafts:
 
     def _regression(self, statement: nodes.Regression) -> None:
         for i, outcome in enumerate(statement.outcomes):
-            draft = self.of(outcome, statement.block, statement.span)
-            if draft is None:
+            whole = self.of(outcome, statement.block, statement.span)
+            if whole is None:
                 continue
+            draft = draft_logit(outcome, whole, self.resolver)
             if not statement.parallel:
                 for later in statement.outcomes[i + 1 :]:
                     name = base_name(later, self.resolver)
@@ -63,7 +64,11 @@ class Drafts:
                         self.add_term(draft, name, None)
             for term in statement.terms:
                 self.add_term(draft, term.expression, term.tag)
-            if statement.random is not None:
+            if statement.random is not None and draft is not whole:
+                message = f"random effects of a single logit of '{whole.outcome.name}' are not supported"
+                hint = f"all logits have those of one statement: {whole.outcome.name} ~ 1 | ...;"
+                self.resolver.notes.unsupported(message, statement.random[0].span, hint)
+            elif statement.random is not None:
                 draft.random = (draft.random or []) + list(statement.random)
         if len(statement.outcomes) > 1 and not statement.parallel:
             self._note_sequence(statement)
@@ -84,9 +89,10 @@ class Drafts:
                 self.resolver.unknown(name, f"a latent variable is declared: LATENT: {name.name};")
                 return
         for position, target in enumerate(statement.targets):
-            draft = self.of(target.expression, statement.block, statement.span)
-            if draft is None:
+            whole = self.of(target.expression, statement.block, statement.span)
+            if whole is None:
                 continue
+            draft = draft_logit(target.expression, whole, self.resolver)
             for left in statement.left:
                 tag = target.tag or left.tag
                 latent = (
@@ -107,7 +113,10 @@ class Drafts:
             expression, tag = Name(INTERCEPT, span=expression.span), ZERO
         multiplier = self._multiplier(tag)
         if isinstance(expression, Name) and expression.name == INTERCEPT:
-            if multiplier is None:
+            if multiplier is not None and draft.code is not None:
+                message = f"a latent intercept of a single logit of '{draft.outcome.name}' is not supported"
+                self.resolver.notes.unsupported(message, multiplier.span)
+            elif multiplier is None:
                 one = Resolved(
                     self.resolver.expression(expression).expression, "Intercept", span=expression.span
                 )

@@ -123,10 +123,14 @@ def indent_of(item: Row, table: Table) -> int:
 def conditional_body(table: Table, mcse: bool) -> list[str]:
     """Rows of conditional effects; a heading tells where the moderators are held, each on a line."""
     lines: list[str] = []
+    category: str | None = None
     section: str | None = None
     for item in table.rows:
-        if item.section != section:
+        if (item.category, item.section) != (category, section):
             lines += [""] if lines else []
+            if item.category != category and item.category is not None:
+                lines += ["", item.category, "", ""] if lines else [item.category, "", ""]
+            category = item.category
             lines += conditional_heading(item.section or "")
             section = item.section
         lines += row(item.label, cells(item, mcse), indent=4)

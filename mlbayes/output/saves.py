@@ -246,12 +246,13 @@ def save_simple(name: str, results: Results, place: Place) -> list[Path]:
     names, columns = [], []
     shape = (results.document.chains, results.burn + results.kept)
     for table in results.conditional:
-        by_section: dict[str, dict[str, RowDraws]] = {}
+        pairs: dict[str, dict[str, RowDraws]] = {}
         for row in table.rows:
-            by_section.setdefault(row.section or "", {})[row.label] = row
-        for section, pair in by_section.items():
+            where = row.section if row.category is None else f"{row.category} ~ {row.section}"
+            pairs.setdefault(where or "", {})[row.label] = row
+        for where, pair in pairs.items():
             for word, label in (("SLOPE", "Slope"), ("INTER", "Intercept")):
-                names.append(f'"{word}: {table.name} ~ {section}"')
+                names.append(f'"{word}: {table.name} ~ {where}"')
                 values = np.broadcast_to(pair[label].values, shape)[:, results.burn :]
                 columns.append(values.reshape(-1))
     path = place.target(name)

@@ -41,13 +41,17 @@ def top_unknown(model: Model, atom: Atom) -> TopUnknown:
 
 
 def free_coefficients(choice: Choice, r: OutcomeRegression, predictor: Polynomial) -> list[TopUnknown]:
-    """Coefficients of this equation alone that have no bounds and enter its linear predictor linearly."""
+    """Coefficients of this equation alone that have no bounds and enter its linear predictor linearly.
+
+    Those inside functions count as elsewhere.
+    """
     elsewhere = {
         atom
         for other in choice.regressions.outcomes
         if other.number != r.number
         for atom in parameters_of(other)
     }
+    elsewhere |= {atom for function in choice.symbols.functions.values() for atom in function.parameters}
     found: list[TopUnknown] = []
     for atom in dict.fromkeys(parameters_of(r)):
         top = top_unknown(choice.model, atom)

@@ -13,6 +13,7 @@ from mlbayes.model.expressions import Centring, Form
 from mlbayes.model.model import At, ConditionalEffect, ConditionalQuantity, Model, ModeratorSpec, Variable
 from mlbayes.results.draws import Draws, ModeratorDraws
 from mlbayes.results.expressions import evaluate
+from mlbayes.results.outcomes import by_category, category_of
 from mlbayes.results.parameters import Parameters
 from mlbayes.results.rows import RowDraws, TableDraws
 
@@ -131,14 +132,20 @@ def conditional_tables(position: int, model: Model, draws: Draws, parameters: Pa
             section = f"{effect.focal_label} | {held.text}"
             intercept = weighted_sum(effect.intercepts, coefficients, held.points)
             slope = weighted_sum(effect.slopes, coefficients, held.points)
-            rows.append(RowDraws("Intercept", intercept, section, tested=True))
-            rows.append(RowDraws("Slope", slope, section, tested=True))
+            category = category_of(equation, effect.slopes[0][0])
+            rows.append(RowDraws("Intercept", intercept, section, category, tested=True))
+            rows.append(RowDraws("Slope", slope, section, category, tested=True))
     if not rows:
         return []
     title = "Conditional Effects"
     return [
         TableDraws(
-            "conditional-effects", title, equation.title, rows, block=equation.block, notes=list(NOTES)
+            "conditional-effects",
+            title,
+            equation.title,
+            by_category(rows),
+            block=equation.block,
+            notes=list(NOTES),
         )
     ]
 

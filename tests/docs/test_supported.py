@@ -42,6 +42,8 @@ RUNS = [
     "NOMINAL: g; MODEL: g ~ z;",
     "NOMINAL: g; MODEL: g ~ z@l1;",
     "NOMINAL: g; MODEL: g ~ z@l1 x@l2; y ~ z@l1; PARAMETERS: l2 = exp(l1);",
+    "NOMINAL: g; MODEL: g.2 ~ z@l1; g.3 ~ 1@0 z@l2 x; PARAMETERS: l2 = 2*l1;",
+    "LATENT: f; NOMINAL: g; MODEL: f -> y z m; f -> g.2 g.3@l1;",
     "COUNT: c; MODEL: c ~ z;",
     "WEIGHT: o; MODEL: y ~ z;",
     "MODEL: y ~ z; var(y) ~ z x;",

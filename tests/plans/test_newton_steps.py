@@ -447,3 +447,15 @@ def test_derivatives_of_the_prior_of_a_single_variance_are_complete(outcome):
         max(-(df + 1.0) + 3.0 * scale / theta[first] ** 2, 0.0) for df, scale in ((2.0, 1.0), (6.0, 8.0))
     ]
     assert found[1] - found[0] == pytest.approx(float(np.diff(second)[0]) / theta[first] ** 2)
+
+
+@pytest.mark.parametrize("rest", ["y ~ x@l w; m ~ z@l2;", "y ~ x@l w z@l2;"])
+def test_a_coefficient_inside_a_function_is_not_proposed(rest):
+    """What the function is in would have to count, too, be it another equation or the same."""
+    text = "DATA: t; ORDINAL: y; FIXED: x z w; MODEL: " + rest + " PARAMETERS: l2 = exp(l);"
+    planned = plan_of(text, COLUMNS | {"y": (COLUMNS["y"] > 2.0).astype(float)})
+    place = next(place for atom, place in planned.symbols.place.items() if atom.name == "l")
+    for row in planned.plan.newtons:
+        first = row[p.NEWTON_VALUES]
+        assert row[p.NEWTON_SIZE] == 2
+        assert place not in planned.plan.index[first : first + 2]

@@ -188,6 +188,14 @@ MODELS = {
         TWO + "NOMINAL: q n; FIXED: x; MODEL: q ~ x@l n; n ~ z x@l; y ~ x@l z | x; PARAMETERS: l ~ normal(0.2, 2);",
         categories2("y", "z"),
     ),
+    "coefficients of single logits": (
+        HEAD + "NOMINAL: q; MODEL: q.2 ~ x@l z; q.3 ~ z@l2 w@l3; y ~ x@l z@l2; PARAMETERS: l3 = 2*l - 1;",
+        categories2("x"),
+    ),
+    "function of a coefficient of a logit": (
+        HEAD + "ORDINAL: b; FIXED: x z w; MODEL: logit(b) ~ x@l w; y ~ z@l2; PARAMETERS: l2 = exp(l);",
+        categories2(),
+    ),
     "ordinal outcome, centred predictors": (
         TWO + "ORDINAL: b d; CENTER: grandmean = x d w; MODEL: b ~ x d w x*w | x;",
         categories2("x", "b", "w", "d"),

@@ -165,6 +165,18 @@ def test_wald_tests_and_conditional_effects(results, tmp_path):
     assert len(simple.splitlines()) == 1 + synthetic.CHAINS * synthetic.KEPT
 
 
+def test_conditional_effects_of_logits(results, tmp_path):
+    """A pair of columns for each logit."""
+    (table,) = results.conditional
+    rows = [dataclasses.replace(row, category=f"n.{code}") for code in (2, 3) for row in table.rows]
+    doubled = dataclasses.replace(results, conditional=[dataclasses.replace(table, rows=rows)])
+    (simple,) = save(doubled, tmp_path, ("simple", "simple.csv"))
+    head = simple.splitlines()[0].split(",")
+    assert len(head) == 12
+    assert head[0] == '"SLOPE: y ~ n.2 ~ x | m @ +1 SD"'
+    assert head[6] == '"SLOPE: y ~ n.3 ~ x | m @ +1 SD"'
+
+
 # ------------------------------------------------------------------ safety
 def problem(info):
     (found,) = info.value.problems
