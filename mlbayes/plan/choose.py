@@ -22,6 +22,7 @@ from mlbayes.plan.components import common_parameters, components
 from mlbayes.plan.normal_forms import Regressions
 from mlbayes.plan.outcome_rule import plan_outcomes
 from mlbayes.plan.plan import Plan
+from mlbayes.plan.polynomial import Atom
 from mlbayes.plan.predictor_rule import plan_predictor
 from mlbayes.plan.record import Layout, Recorder
 from mlbayes.plan.series_rule import plan_series
@@ -38,6 +39,7 @@ class PlannedModel:
 
     `layout`: what the recorded numbers are; `symbols`, `regressions`: where the parts of the state lie; `starts`:
     see mlbayes.plan.starts.  `acceptances`: (variable, type, target, store offset of accepted and tried).
+    `common`: coefficients that logits of a nominal outcome have in common.
     """
 
     model: Model
@@ -51,6 +53,7 @@ class PlannedModel:
     step_labels: list[str]
     step_spans: list[Span | None]
     blocks: list[AffineBlock]
+    common: tuple[Atom, ...] = ()
 
     def describe(self) -> str:
         """The plan in words, one paragraph for each step of a sweep."""
@@ -107,4 +110,5 @@ def make_plan(model: Model) -> PlannedModel:
         builder.step_labels,
         builder.step_spans,
         choice.blocks,
+        choice.common,
     )

@@ -192,12 +192,15 @@ def _start_heterogeneous(
 def _start_parameters(planned: PlannedModel, store: Vector, rng: Generator) -> None:
     """Parameters with a step of their own, where all functions of parameters are finite; then the functions.
 
+    What logits have in common begins at 0 if it can, as their other coefficients do: no odds are beyond any scale then.
     Raises ProblemError (kind NUMERICAL) when no such values are found.
     """
-    for _ in range(TRIES):
+    common = {planned.symbols.offset(atom) for atom in planned.common}
+    for attempt in range(TRIES):
         for row in planned.plan.parameters:
-            place = row[p.PARAMETER_PRIOR]
-            store[row[p.PARAMETER_TARGET]] = _within_prior(store[place : place + 4], rng)
+            _, _, low, high = prior = store[row[p.PARAMETER_PRIOR] :][:4]
+            zero = attempt == 0 and row[p.PARAMETER_TARGET] in common and low < 0.0 < high
+            store[row[p.PARAMETER_TARGET]] = 0.0 if zero else _within_prior(prior, rng)
         if compute_functions(planned, store):
             return
     names = ", ".join(sorted({a.name for f in planned.symbols.functions.values() for a in f.parameters}))

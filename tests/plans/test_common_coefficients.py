@@ -131,3 +131,14 @@ def test_random_effects_that_logits_have_in_common_are_refused():
     (problem,) = caught.value.problems
     assert problem.message == "random effects in several logits of the nominal outcome 'q' cannot be run yet"
     assert problem.span is not None
+
+
+def test_predictors_far_from_zero():
+    """Years as a predictor: no odds beyond any scale at the start, and the coefficient moves soon."""
+    data = columns()
+    data["x"] = 1900.0 + 5.0 * data["x"]
+    planned = plan_of("DATA: t; NOMINAL: n; FIXED: x w; MODEL: n ~ x@b w;", data)
+    draws = Running.start(planned).sweeps(400, burn=200)
+    slope = draws[200:, planned.layout.equations[0].coefficients + 1]
+    assert np.isfinite(draws).all()
+    assert abs(np.corrcoef(slope[1:], slope[:-1])[0, 1]) < 0.5
