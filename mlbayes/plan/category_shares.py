@@ -64,6 +64,10 @@ def category_probability(builder: PlanBuilder, n: int, means: Sequence[int], k: 
     Responses are differences of independent normal utilities of variance 1/2.  Given the utility of category k, the
     others are below it independently of each other; it is integrated out by Gauss-Hermite quadrature.
     """
+    total, product, below = builder.zeros(n), builder.zeros(n), builder.zeros(n)
+    if len(means) == 1:  # the response alone, with variance 1
+        builder.instruct(p.OP_NORMAL_CDF, total, n, means[0])
+        return total
     gaps = []
     for other in [None, *(mean for mean in means if mean != means[k])]:
         gap = builder.zeros(n)
@@ -72,7 +76,6 @@ def category_probability(builder: PlanBuilder, n: int, means: Sequence[int], k: 
             builder.instruct(p.OP_SUBTRACT, gap, n, other)
         builder.instruct(p.OP_SCALE, gap, n, gap, builder.scalar(ROOT_TWO))
         gaps.append(gap)
-    total, product, below = builder.zeros(n), builder.zeros(n), builder.zeros(n)
     builder.instruct(p.OP_FILL, total, n, builder.zero)
     nodes, weights = np.polynomial.hermite_e.hermegauss(NODES)
     for node, weight in zip(nodes, weights / weights.sum(), strict=True):
