@@ -92,9 +92,12 @@ class Draft:
 
     def logit(self, code: int) -> Draft:
         """What is said of a single logit, to be added to."""
-        return self.logits.setdefault(
-            code,
-            replace(self, terms=[], intercept=None, latent_intercept=None, random=None, logits={}, code=code),
+        return self.logits.setdefault(code, self.without_terms(code))
+
+    def without_terms(self, code: int) -> Draft:
+        """A draft about a logit in which nothing is said yet."""
+        return replace(
+            self, terms=[], intercept=None, latent_intercept=None, random=None, logits={}, code=code
         )
 
     def of_logit(self, code: int | None, notes: Notes) -> Draft:

@@ -57,7 +57,8 @@ def draft_logit(expression: nodes.Expression, draft: Draft, resolver: Resolver) 
                 message = f"'{name.name}' is the reference, which has no logit"
             known = ", ".join(f"{split.base}.{c}" for c in codes)
             resolver.notes.problem(message, name.span, f"those of '{split.base}' are {known}")
-        elif draft.distribution is Distribution.MULTINOMIAL:
+            return draft.without_terms(code)
+        if draft.distribution is Distribution.MULTINOMIAL:
             return draft.logit(code)
     return draft
 

@@ -99,6 +99,11 @@ def test_problems(script: str, message: str) -> None:
     assert all(problem.span is not None for problem in problems)
 
 
+def test_a_wrong_code_is_the_only_problem() -> None:
+    """What is said of it does not meet what is said of others."""
+    assert messages("NOMINAL: g; MODEL: g ~ x@a; g.9 ~ x@k;") == ["'g.9' has no logit of its own"]
+
+
 # ------------------------------------------------------------------ conditional effects
 SIMPLE = "NOMINAL: g; FIXED: z m; MODEL: g ~ m z*m; g.2 ~ z; g.3 ~ z@a; SIMPLE: z | m @ 2;"
 
