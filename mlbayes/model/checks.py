@@ -26,7 +26,7 @@ LARGEST = 1e30  # of a value, and its inverse of the spread of values: powers an
 
 
 def check_model(model: Model, script: Script, table: Table, notes: Notes) -> None:
-    """Run every check."""
+    """Run every check: of what is written, of the values, and of what the two are together."""
     for check in (
         check_something_to_do,
         check_identifiers,
@@ -35,13 +35,12 @@ def check_model(model: Model, script: Script, table: Table, notes: Notes) -> Non
         check_lags,
         check_group_centring,
         check_indicators,
-        check_flat_priors,
-        check_identification,
-        check_separation,
     ):
         check(model, script, notes)
     for check_values in (check_observed, check_fixed, check_weights):
         check_values(model, script, table, notes)
+    for check in (check_flat_priors, check_identification, check_separation):
+        check(model, script, notes)
 
 
 def check_something_to_do(model: Model, script: Script, notes: Notes) -> None:

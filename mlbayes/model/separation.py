@@ -29,7 +29,10 @@ FEWEST_BOUNDED = 3  # clusters that a flat prior of a variance needs
 
 
 def check_separation(model: Model, script: Script, notes: Notes) -> None:
-    """Warn of rare categories, of predictors that part the categories, and of clusters that do not vary."""
+    """Warn of rare categories, of predictors that part the categories, and of clusters that do not vary.
+
+    Refused are flat coefficients of predictors that part them, and those of constants in equations of numbers.
+    """
     if notes.problems:
         return
     for equation in model.equations:
@@ -38,6 +41,8 @@ def check_separation(model: Model, script: Script, notes: Notes) -> None:
                 notes.warn(text)
             for parted in _parted(model, equation):
                 _tell(model, parted, notes)
+        elif equation.distribution is not Distribution.LOG_VARIANCE:
+            _refuse_constant(model, equation, notes)
 
 
 # ------------------------------------------------------------------ rare categories
@@ -111,6 +116,27 @@ def _constant(model: Model, equation: Equation) -> Iterator[str]:
                 f"The predictor '{name}'{model.in_line(own[0].span)} has the same value wherever '{equation.outcome}' "
                 "is observed: its coefficient and the intercept cannot be told apart. Leave it out."
             )
+
+
+def _refuse_constant(model: Model, equation: Equation, notes: Notes) -> None:
+    """A complete predictor that is constant beside the intercept, both with a flat prior of their own."""
+    if not all(_is_flat(model, t) for t in equation.terms if isinstance(t.expression, Constant)):
+        return
+    for (name, _), own in _predictors(model, equation).items():
+        x, _y = _pairs(model, equation, name)
+        certain = not model.variables[name].incomplete and all(_is_flat(model, term) for term in own)
+        if certain and x.size and np.unique(x).size < 2:
+            message = (
+                f"the predictor '{name}' has the same value wherever '{equation.outcome}' is observed: its coefficient "
+                "and the intercept cannot be told apart"
+            )
+            notes.problem(message, own[0].span, "leave it out of the model", ProblemKind.NUMERICAL)
+
+
+def _is_flat(model: Model, term: EquationTerm) -> bool:
+    """Do the data alone tell a coefficient: a flat prior, and no label that other statements may use."""
+    parameter = model.parameters.get(term.coefficient)
+    return parameter is not None and parameter.prior.family is Family.FLAT and not parameter.labelled
 
 
 def _parted(model: Model, equation: Equation) -> Iterator[_Parted]:

@@ -123,7 +123,7 @@ def test_a_group_does_not_depend_on_the_others(tmp_path):
     [
         (lambda c: c[(c[:, 1] != 7.0) | (np.cumsum(c[:, 1] == 7.0) <= 3)], "(group 7 of site)"),
         (lambda c: np.where((c[:, 1:2] == 10.0) & (np.arange(5) == 2), 1.0, c), "same value everywhere"),
-        (lambda c: np.where((np.arange(len(c)) == 4)[:, None] & (np.arange(5) == 1), np.nan, c), "missing values"),
+        (lambda c: np.where((np.arange(len(c)) == 4)[:, None] & (np.arange(5) == 1), np.nan, c), "1 missing value"),
     ],
 )  # fmt: skip
 def test_errors_name_the_group(tmp_path, capsys, damage, message):

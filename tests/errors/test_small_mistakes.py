@@ -91,6 +91,7 @@ MISTAKES: dict[str, tuple[str, Edit]] = {
     "FIXED with missing values": (HEAD + "FIXED: hours; MODEL: score ~ hours;", cell(7, "hours", "NA")),
     "outcome without values": (HEAD + "MODEL: score ~ hours;", column("score", "NA")),
     "outcome that is constant": (HEAD + "MODEL: one ~ 1;", str),
+    "predictor that is constant": (HEAD + "MODEL: score ~ hours one;", str),
     "predictor below its outcome": (HEAD + "MODEL: size ~ hours;", str),
     "group means of clusters": (HEAD + "CENTER: groupmean = size; MODEL: score ~ size;", str),
     "equations in a circle": (HEAD + "MODEL: score ~ hours; hours ~ score;", str),

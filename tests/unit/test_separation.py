@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hard_outcomes import Case, attempt, cases, model_of
-from modelling import built
+from modelling import built, example_table
 from scripts import CONFORMANCE, DATA, EXAMPLES, title, with_conformance_scripts
 
 from mlbayes import pipeline
+from mlbayes.language.parse import parse_script
+from mlbayes.model.build import build_model
 from mlbayes.problems import ProblemKind
 from mlbayes.source import Source
 
@@ -55,6 +58,34 @@ def test_a_coefficient_without_a_posterior_is_refused(name):
 )
 def test_ordinary_data_are_not_named(script):
     assert doubts(built(script).warnings) == []
+
+
+@pytest.mark.parametrize(
+    ("script", "wrong"),
+    [
+        ("MODEL: y ~ z m;", True),
+        ("MODEL: yjt(y) ~ m;", True),
+        ("CLUSTERID: pupil; MODEL: y ~ m z | z;", True),
+        ("MODEL: y ~ z m@slope; PARAMETERS: slope ~ normal(0, 1);", False),
+        ("MODEL: y ~ 1@0 z m;", False),
+        ("MODEL: y ~ 1@start z m; PARAMETERS: start ~ normal(0, 1);", False),
+        ("MODEL: y ~ z; w ~ v;", False),
+    ],
+)
+def test_a_constant_beside_the_intercept_is_refused(script, wrong):
+    table = example_table()
+    table.columns["m"].values[:] = 3.0
+    _, problems = build_model(parse_script(Source(Path("test.imp"), script))[0], table)
+    told = [problem.message for problem in problems]
+    assert told == (
+        [
+            "the predictor 'm' has the same value wherever 'y' is observed: its coefficient and the "
+            "intercept cannot be told apart"
+        ]
+        if wrong
+        else []
+    )
+    assert all(problem.span is not None for problem in problems)
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=title)
