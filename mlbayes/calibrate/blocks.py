@@ -25,11 +25,11 @@ from mlbayes.engine.sweep import interpreter, run_step
 from mlbayes.engine.work import make_work
 from mlbayes.model.model import Model
 from mlbayes.plan.choose import PlannedModel, make_plan
-from mlbayes.plan.plan import STEP_DRAW, Plan
+from mlbayes.plan.plan import SELECTION_SIZE, STEP_DRAW, Plan
 from mlbayes.plan.starts import start_state
 from mlbayes.problems import ProblemError
 
-TUNING = 200  # sweeps of the burn-in
+TUNING = 200  # sweeps of the burn-in; more for steps with many parameters (`tuning`)
 REPEATS = 3  # of a unit
 FEWEST = 20  # replicates in which a quantity must have moved to be tested
 Values = dict[str, float]
@@ -95,14 +95,21 @@ def _tuned(model: Model, rng: np.random.Generator) -> tuple[PlannedModel, Vector
     """The plan of a data set, and the store of a chain after its burn-in.  Raises ProblemError."""
     from mlbayes.engine.chains import failure_problem
 
-    planned = make_plan(replace(model, settings=replace(model.settings, burn=TUNING, chains=1)))
+    planned = make_plan(replace(model, settings=replace(model.settings, chains=1)))
+    burn = tuning(planned.plan)
     store, flag = start_state(planned, rng), np.zeros(1, dtype=np.int64)
-    out = np.empty((TUNING, planned.layout.width))
+    out = np.empty((burn, planned.layout.width))
     work = make_work(planned.plan)
-    done, failed = interpreter(planned.plan)(planned.plan, store, 0, TUNING, TUNING, out, flag, rng, work)
+    done, failed = interpreter(planned.plan)(planned.plan, store, 0, burn, burn, out, flag, rng, work)
     if failed >= 0:
         raise ProblemError([failure_problem(planned, 0, done, failed)])
     return planned, store
+
+
+def tuning(plan: Plan) -> int:
+    """Sweeps of the burn-in: in a quarter of it the step of a selection model must have enough draws to learn from."""
+    parameters = plan.selections[:, SELECTION_SIZE].max(initial=0) + 1
+    return max(TUNING, 4 * (10 * int(parameters) + 20))
 
 
 class _Run:
@@ -205,7 +212,7 @@ def _unit(name: str, good: Sequence[Replicate]) -> UnitResult:
     if len(used) < FEWEST:
         return result
     moved = np.zeros(len(used), dtype=np.bool_)
-    for quantity in used[0].before:
+    for quantity in _shared(used, name):
         before = np.array([one.before[quantity] for one in used])
         after = np.array([one.after[name][quantity] for one in used])
         changed = ~np.isclose(before, after, rtol=1e-9, atol=1e-12)
@@ -213,6 +220,11 @@ def _unit(name: str, good: Sequence[Replicate]) -> UnitResult:
         if changed.sum() >= FEWEST:
             result.p[quantity] = difference(before, after)
     return replace(result, moved=float(moved.mean()))
+
+
+def _shared(used: Sequence[Replicate], name: str) -> list[str]:
+    """The quantities of all replicates: where a pattern of missing values is drawn, some may have more."""
+    return [q for q in used[0].before if all(q in one.before and q in one.after[name] for one in used)]
 
 
 def difference(before: Vector, after: Vector) -> float:

@@ -61,11 +61,16 @@ def prepare(source: Source, seed: int | None = None, json: Path | None = None) -
     """
     parts, _ = pipeline.understand_parts(source, pipeline.RunOptions(seed=seed, json=json))
     if len(parts) != 1 or parts[0].group is not None:
+        places = pipeline.parse(source)[0].command_spans
         message = "BYGROUP makes several models, and one is calibrated at a time"
+        problem = Problem(message, places.get("bygroup"), "choose a group with FILTER")
         if not parts:
             message = "the script only simulates data: there is no MODEL to calibrate"
-        raise ProblemError([Problem(message, None, "choose a group with FILTER" if parts else "")])
+            problem = Problem(message, places.get("simulate"))
+        raise ProblemError([problem])
     coherent = coherent_variant(parts[0].model)
+    if coherent.changes:
+        pipeline.plan(parts[0].model)  # a model that cannot be run has no variant to calibrate
     model, stand_ins = with_proper_priors(coherent.model)
     planned = pipeline.plan(model)  # what cannot be run is found before anything is simulated
     return Prepared(model, planned, coherent.changes, tuple((s.what, s.prior) for s in stand_ins))

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.random import Generator
 
 from mlbayes.calibrate.outcome_draws import draw_outcomes
+from mlbayes.calibrate.patterns import with_drawn_patterns
 from mlbayes.calibrate.predictor_draws import draw_predictors
 from mlbayes.calibrate.prior_draws import draw_effects, draw_matrices, draw_parameters
 from mlbayes.calibrate.world import LARGEST, Unusable, World
@@ -32,7 +33,7 @@ def simulate(model: Model, rng: Generator) -> tuple[World, int]:
 
 
 def simulate_once(model: Model, rng: Generator) -> World:
-    """A draw of everything.  Raises Unusable."""
+    """A draw of everything; its model has the patterns of missing values that were drawn.  Raises Unusable."""
     world = World(model)
     for name, variable in model.variables.items():
         if variable.role in (Role.FIXED, Role.UNUSED):
@@ -41,6 +42,7 @@ def simulate_once(model: Model, rng: Generator) -> World:
         draw_parameters(world, rng)
         draw_matrices(world, rng)
         draw_data(world, rng)
+    world.model = with_drawn_patterns(model, world.data)
     _check(world)
     return world
 

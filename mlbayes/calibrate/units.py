@@ -102,6 +102,10 @@ def _companions(planned: PlannedModel, s: int) -> set[int]:
         if plan.newtons[a, p.NEWTON_FAMILY] == p.NEWTON_VARIANCE:
             return set()
         return {t for t in _of(planned, p.STEP_RESPONSES) if _code(planned, t) == own}
+    if code == p.STEP_SELECTION:
+        responses = _response_of(planned, int(plan.selections[a, p.SELECTION_CODE]))
+        rows = {t: plan.responses[plan.steps[t, 1]] for t in _of(planned, p.STEP_RESPONSES)}
+        return {t for t, row in rows.items() if row[p.RESPONSE_VALUE] == responses}
     if code == p.STEP_SCALE:
         label = planned.step_labels[s]
         return {t for t in _of(planned, p.STEP_RESPONSES) if planned.step_labels[t] == label}
@@ -115,6 +119,13 @@ def _of(planned: PlannedModel, code: int) -> list[int]:
 
 def _draws(planned: PlannedModel, block: int) -> set[int]:
     return {t for t in _of(planned, p.STEP_DRAW) if planned.plan.steps[t, 1] == block}
+
+
+def _response_of(planned: PlannedModel, values: int) -> int:
+    """Place of the latent responses of the outcome whose values lie at a place."""
+    symbols = planned.symbols
+    own = next(r for r in planned.regressions.outcomes if symbols.place[r.outcome] == values)
+    return symbols.place[own.left]
 
 
 def _code(planned: PlannedModel, t: int) -> int:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtr
 
 from mlbayes.data.functions import FUNCTIONS, OPERATORS
 from mlbayes.model.expressions import (
@@ -129,7 +130,16 @@ class World:
             return self.spread(sums / np.bincount(parents), own, variable.level + 1)
         if reference.centring is Centring.GRAND:
             return self.grand[variable.name]
-        return self.spread(self.means[variable.name, own + 1], own, own + 1)
+        above = self.means[variable.name, own + 1]
+        if variable.kind is Kind.ORDINAL and reference.form is Form.VALUE:
+            above = self.expected_code(variable, above)
+        return self.spread(above, own, own + 1)
+
+    def expected_code(self, variable: Variable, mean: Vector) -> Vector:
+        """Mean of the codes of an ordinal predictor whose latent response has these means and the variance 1."""
+        labels = labels_of(variable)
+        above = ndtr(mean[:, None] - self.cuts[variable.name])
+        return np.asarray(labels[0] + above @ np.diff(labels))
 
     def _named_effect(self, name: str, level: int) -> Vector:
         """The random effect that RANDOMEFFECT names."""

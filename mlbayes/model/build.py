@@ -86,6 +86,7 @@ def build_model(
         time=_time(script, variables),
         imputation=imputation,
         places=script.command_spans,
+        dropouts={entry.name.name: entry.outcome.name for entry in script.dropout},
     )
     check_model(model, script, table, notes)
     if notes.problems:

@@ -376,7 +376,7 @@ class Model:
     `used_rows`: positions in the table of the rows that are analysed, in file order, occasions that were added
     last (`hierarchy.order` indexes the table as well).  `places`: where each command stands, by lower-case name.
     `weights`: variables with sampling weights.  `time`: the occasion variable.  `imputation`: FCS, a model
-    of the predictors alone.
+    of the predictors alone.  `dropouts`: the outcome that an indicator of DROPOUT is about, by indicator.
     """
 
     source: Source
@@ -400,6 +400,7 @@ class Model:
     imputation: bool = False
     further: FurtherPriors = FurtherPriors()
     places: dict[str, Span] = field(default_factory=dict)
+    dropouts: dict[str, str] = field(default_factory=dict)
 
     @property
     def place(self) -> Span | None:

@@ -33,6 +33,33 @@ def test_jobs_and_interruptions_change_no_byte(folder, mlbayes):
     assert two.out == one.out
 
 
+DROPOUT = """DATA: panel.csv; MISSING: NA; CLUSTERID: id; TIMEID: t; DROPOUT: quit = y; FIXED: t; SEED: 5;
+MODEL: y ~ t; quit ~ 1@a y@b | 1@0;
+PARAMETERS: a ~ normal(-1.3, 0.1); b ~ normal(0, 0.1);
+"""
+
+
+def test_drawn_patterns_are_the_same_for_any_number_of_jobs_and_interruptions(folder, mlbayes):
+    """Persons 0 to 23 have up to five occasions, and leave after 1 to 5 of them."""
+    lines = ["id,t,y"]
+    for person in range(24):
+        for t in range(5):
+            lines.append(
+                f"{person},{t},{'NA' if t > person % 5 else round(0.3 * t + (7 * person + t) % 5, 2)}"
+            )
+    (folder / "panel.csv").write_text("\n".join(lines) + "\n")
+    (folder / "panel.inp").write_text(DROPOUT)
+    arguments = ("calibrate", folder / "panel.inp", "--burn", 60, "--quiet", "--sims", 4)
+    one = mlbayes(*arguments, "--jobs", 1)
+    assert one.status in (0, 4), one.err
+    path = folder / "panel.calibration.jsonl"
+    content = path.read_bytes()
+    path.write_bytes(content[: 3 * len(content) // 5])
+    two = mlbayes(*arguments, "--jobs", 2)
+    assert path.read_bytes() == content
+    assert two.out == one.out
+
+
 def test_another_seed_does_not_go_on_with_the_same_file(folder, mlbayes):
     start(folder, mlbayes, "--sims", 1)
     made = start(folder, mlbayes, "--sims", 1, "--seed", 4)
@@ -46,7 +73,7 @@ def test_another_seed_does_not_go_on_with_the_same_file(folder, mlbayes):
 def test_groups_are_calibrated_one_by_one(folder, mlbayes):
     (folder / "model.inp").write_text("DATA: data.csv; MISSING: NA; BYGROUP: size; MODEL: score ~ hours;")
     made = mlbayes("calibrate", folder / "model.inp")
-    assert made.status == 2 and "FILTER" in made.err
+    assert made.status == 2 and "FILTER" in made.err and "model.inp:1:30: error:" in made.err
 
 
 def test_blocks_are_held_against_the_joint_law(folder, mlbayes):

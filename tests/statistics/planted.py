@@ -96,6 +96,14 @@ MODELS: dict[str, tuple[str, Columns]] = {
         TWO + "TIMEID: t; LATENT: g = mu; MODEL: lagged = y.lag - mu; y ~ 1@mu lagged@a; mu ~ 1@c;",
         occasions(),
     ),
+    "centred": (
+        TWO + "FIXED: x; ORDINAL: o; CENTER: groupmean = o; MODEL: v ~ o x@b; PARAMETERS: b ~ normal(0, .1);",
+        counts(),
+    ),
+    "selection": (
+        ONE + "FIXED: x z; MODEL: y ~ x; y.missing ~ y@s z; PARAMETERS: s ~ normal(0, .5);",
+        rows(100, 80),
+    ),
 }
 
 
@@ -179,6 +187,14 @@ def newton_priors(skip: int, change: Callable[[np.ndarray], np.ndarray]):
         return plan, store
 
     return plant
+
+
+def selection_variance(plan: p.Plan, store: np.ndarray) -> Mutated:
+    """Another shape of the prior of the residual variance in the step of a selection model."""
+    store = store.copy()
+    for row in plan.selections:
+        store[row[p.SELECTION_PRIOR] + 2 * row[p.SELECTION_SIZE]] += 4.0
+    return plan, store
 
 
 def newton_factors(plan: p.Plan, store: np.ndarray) -> Mutated:
@@ -335,4 +351,5 @@ MISTAKES = [
         "an equation twice", "series", "series of y: series",
         column("series_equations", p.SERIES_EQUATION_SAME, lambda same: 0 * same),
     ),
+    Mistake("prior of the variance", "selection", "values missing not at random", selection_variance),
 ]  # fmt: skip

@@ -34,7 +34,7 @@ def test_what_is_written_is_read_again(name):
 
 def test_every_sampling_step_is_in_some_model():
     codes = {int(row[0]) for name in MODELS for row in make_plan(planted.model(name)).plan.steps}
-    assert codes >= set(range(p.STEP_CLUSTER_VARIANCES + 1)) - set(DETERMINISTIC)
+    assert codes >= set(range(p.STEP_SELECTION + 1)) - set(DETERMINISTIC)
 
 
 def test_every_step_has_a_mistake():
@@ -44,7 +44,7 @@ def test_every_step_has_a_mistake():
         own = [unit for unit in units(planned) if mistake.step in unit.name]
         assert own, mistake
         found |= {int(planned.plan.steps[s, 0]) for unit in own for s in unit.steps}
-    assert found == set(range(p.STEP_CLUSTER_VARIANCES + 1)) - set(DETERMINISTIC)
+    assert found == set(range(p.STEP_SELECTION + 1)) - set(DETERMINISTIC)
 
 
 def test_precisions_of_scale_mixtures_have_their_law():

@@ -107,6 +107,48 @@ def series() -> Columns:
     return with_holes(columns, ("y",), 0.1, 86)
 
 
+def selection() -> Columns:
+    """y is missing where y and x say so."""
+    columns, eta = clustered(89, 25, 8)
+    rng = generator(90)
+    y = eta + rng.normal(size=eta.size)
+    gone = 0.7 * y - 0.3 * columns["x"] - 0.9 + rng.normal(size=y.size) > 0.0
+    return columns | {"y": np.where(gone, np.nan, y)}
+
+
+def dropout() -> Columns:
+    """30 persons of up to six weeks who leave the earlier the larger y is; some values are missing before."""
+    rng = generator(91)
+    persons, weeks = 30, 6
+    y = (0.8 * rng.normal(size=persons))[:, None] + 0.1 * np.arange(weeks) + rng.normal(size=(persons, weeks))
+    leaves = (0.5 * y - 1.4 + rng.normal(size=y.shape) > 0.0) & (np.arange(weeks) > 0)
+    y[np.cumsum(leaves, axis=1) > 0] = np.nan
+    columns = {
+        "g": np.repeat(np.arange(persons), weeks).astype(float),
+        "t": np.tile(np.arange(weeks), persons).astype(float),
+        "y": y.ravel(),
+    }
+    return with_holes(columns, ("y",), 0.05, 92)
+
+
+def weights() -> Columns:
+    """Weights v of rows and u of clusters."""
+    columns, eta = clustered(93, 25, 8)
+    rng = generator(94)
+    v, u = rng.uniform(0.5, 2.0, eta.size), rng.uniform(0.5, 3.0, 25)[columns["g"].astype(int)]
+    y = eta + rng.normal(size=eta.size)
+    return with_holes(columns | {"y": y, "v": v, "u": u}, ("y", "x"), 0.1, 95)
+
+
+def binary() -> Columns:
+    """A binary predictor b that differs between clusters, incomplete."""
+    columns, eta = clustered(96, 25, 8)
+    rng = generator(97)
+    b = (eta + rng.normal(size=eta.size) > 0.0).astype(float)
+    y = eta + 0.5 * b + rng.normal(size=eta.size)
+    return with_holes(columns | {"y": y, "b": b}, ("y", "b"), 0.1, 98)
+
+
 CLUSTERED = "MISSING: NA; CLUSTERID: g; OPTIONS: prior1;\n"
 FAMILIES = {
     "normal": Family(
@@ -136,6 +178,20 @@ FAMILIES = {
         series(),
     ),
     "hev": Family("MISSING: NA; CLUSTERID: g; OPTIONS: prior1 hev; FIXED: x w;\nMODEL: y ~ x w;", scale()),
+    "selection": Family(
+        CLUSTERED + "FIXED: x;\nMODEL: y ~ x; y.missing ~ y@s x;\nPARAMETERS: s ~ normal(0, 0.5);",
+        selection(),
+    ),
+    "dropout": Family(
+        CLUSTERED + "TIMEID: t; DROPOUT: quit = y; FIXED: t;\nMODEL: y ~ t; quit ~ 1@q y@s y.lag@l | 1@0;\n"
+        "PARAMETERS: q ~ normal(-1.3, 0.1); s ~ normal(0, 0.3); l ~ normal(0, 0.3);",
+        dropout(),
+    ),
+    "weights": Family("MISSING: NA; CLUSTERID: g; WEIGHT: v u;\nMODEL: y ~ x | x;", weights()),
+    "centred-binary": Family(
+        "MISSING: NA; CLUSTERID: g; FIXED: x; ORDINAL: b; CENTER: groupmean = b;\nMODEL: y ~ x b;",
+        binary(),
+    ),
 }
 
 

@@ -77,19 +77,10 @@ def test_several_predictors_are_calibrated_in_their_joint_model():
         ("NOMINAL: g; CENTER: z; MODEL: y ~ x z g;", "belongs to no joint density"),
         ("FIXED: z; MODEL: sqrt(c) ~ z;", "is bounded"),
         ("CENTER: z; MODEL: y ~ z; z ~ m;", "count twice"),
-        ("ORDINAL: b; CENTER: b; OPTIONS: joint; MODEL: y ~ x b;", "is centred"),
-        ("MODEL: y ~ x; x.missing ~ y;", "pattern of missing values"),
     ],
 )
 def test_what_has_no_coherent_variant_is_refused_with_the_reason(text, reason):
     assert reason in refusal(TWO + text)
-
-
-def test_weights_of_clusters_are_refused():
-    model = dataclasses.replace(built(TWO + "FIXED: z; MODEL: y ~ z;"), weights=("z",))
-    model.variables["z"] = dataclasses.replace(model.variables["z"], level=2)
-    with pytest.raises(ProblemError, match="weighted one"):
-        coherent_variant(model)
 
 
 # ------------------------------------------------------------------ simulation
