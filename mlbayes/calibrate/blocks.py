@@ -25,7 +25,8 @@ from mlbayes.engine.sweep import interpreter, run_step
 from mlbayes.engine.work import make_work
 from mlbayes.model.model import Model
 from mlbayes.plan.choose import PlannedModel, make_plan
-from mlbayes.plan.plan import SELECTION_SIZE, STEP_DRAW, Plan
+from mlbayes.plan.plan import RESPONSE_VALUE, SELECTION_SIZE, STEP_DRAW, STEP_RESPONSES, Plan
+from mlbayes.plan.regressions import OutcomeRegression
 from mlbayes.plan.starts import start_state
 from mlbayes.problems import ProblemError
 
@@ -155,7 +156,22 @@ class _Run:
                         self.writer.sync_values(store, pending)
             self.writer.sync(store)
         self.writer.bring_up_to_date(store, rng, self.work)
-        return self._read(store)
+        found, left_behind = self._read(store), self._left_behind(unit)
+        return {name: value for name, value in found.items() if name not in left_behind}
+
+    def _left_behind(self, unit: Unit) -> set[str]:
+        """Residuals of responses that a unit leaves behind: those of logits are drawn before each use."""
+        codes = {s: int(self.plan.steps[s, 0]) for s in unit.steps}
+        last = max((s for s, code in codes.items() if code != STEP_RESPONSES), default=-1)
+        rows = [
+            int(self.plan.steps[s, 1]) for s, code in codes.items() if code == STEP_RESPONSES and s > last
+        ]
+        drawn = {int(self.plan.responses[row, RESPONSE_VALUE]) for row in rows}
+        return {
+            _residual_name(r)
+            for r in self.planned.regressions.outcomes
+            if r.planned.of_several and self.planned.symbols.offset(r.left) not in drawn
+        }
 
     def _read(self, store: Vector) -> Values:
         world = self.reader.world(store)
@@ -171,10 +187,13 @@ class _Run:
             precision = self.reader.vector(store, r.root)[active] ** 2
             rest = self.reader.vector(store, r.left) - world.fitted(r.planned.source, r.planned.category)
             found[f"{r.equation.title}: precisions of responses"] = float(precision.mean())
-            found[f"{r.equation.title}: residuals of responses"] = float(
-                (precision * rest[active] ** 2).mean()
-            )
+            found[_residual_name(r)] = float((precision * rest[active] ** 2).mean())
         return found
+
+
+def _residual_name(r: OutcomeRegression) -> str:
+    """The quantity of the squares of standardised residuals of an outcome's responses."""
+    return f"{r.equation.title}: residuals of responses"
 
 
 def summaries(world: World) -> Values:

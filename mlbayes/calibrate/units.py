@@ -22,7 +22,7 @@ WORDS = {
     p.STEP_CELLS: "missing values one by one",
     p.STEP_WISHART: "residual covariance matrix",
     p.STEP_SEPARATE: "standard deviations and correlations",
-    p.STEP_PARAMETER: "parameter in a function",
+    p.STEP_PARAMETER: "parameter by slice sampling",
     p.STEP_NEWTON: "coefficients, responses integrated out",
     p.STEP_SCALE: "scale of a latent variable",
     p.STEP_SERIES: "series",

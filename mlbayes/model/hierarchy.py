@@ -189,22 +189,3 @@ def values_at_level(hierarchy: Hierarchy, values_sorted: Vector, level: int) -> 
     values = np.full(hierarchy.units[level - 1], np.nan)
     values[units] = values_sorted[present[first]]
     return values
-
-
-def check_constant(
-    table: Table, hierarchy: Hierarchy, name: str, values_sorted: Vector, level: int
-) -> list[Problem]:
-    """A problem if a variable varies within a unit of `level`, with two rows that show it."""
-    left, right = _changes(hierarchy, values_sorted, level)
-    if level < 2 or not len(left):
-        return []
-    units = hierarchy.ancestors(1, level)[left]
-    cluster = f"cluster {hierarchy.labels[level - 2][units[0]]} of '{hierarchy.identifiers[level - 2]}'"
-    others = len(np.unique(units)) - 1
-    rows = [(values_sorted[row], table.lines[hierarchy.order[row]]) for row in (left[0], right[0])]
-    message = (
-        f"'{name}' should be the same in all rows of a cluster, but varies within {cluster}: "
-        + " and ".join(f"{value:.6g} in line {line}" for value, line in rows)
-        + (f" (and within {others} other clusters)" if others else "")
-    )
-    return [Problem(message, kind=ProblemKind.DATA, place=table.path.name)]

@@ -126,8 +126,9 @@ class LogVariance:
         title = self.regression.equation.title
         for atom in sorted(self.predictor.atoms() & self.choice.modulators):
             if atom.kind not in ("value", "mean", "grand", "effect") and not self._is_category(atom):
+                what = {"share": "expected code", "response": "latent response"}.get(atom.kind, atom.kind)
                 raise unsupported(
-                    f"the {atom.kind} of '{atom.name}' in the equation of '{title}' cannot be run yet"
+                    f"the {what} of '{atom.name}' in the equation of '{title}' cannot be run yet"
                 )
 
     def _is_category(self, atom: Atom) -> bool:

@@ -299,11 +299,11 @@ MISTAKES = [
         numbers("scales", p.SCALE_PRIOR, lambda a: a + 4.0, 1),
     ),
     Mistake(
-        "prior missing", "curve", "parameter in a function",
+        "prior missing", "curve", "parameter by slice sampling",
         numbers("parameters", p.PARAMETER_PRIOR, lambda precision: 0.0 * precision, 1),
     ),
     Mistake(
-        "Jacobian of the transformation", "transformed", "parameter in a function",
+        "Jacobian of the transformation", "transformed", "parameter by slice sampling",
         redirected("parameters", p.PARAMETER_TILT, (0.0,)),
     ),
     Mistake(

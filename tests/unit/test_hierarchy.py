@@ -16,7 +16,7 @@ from mlbayes.data.read import read_table
 from mlbayes.data.table import Column, Table
 from mlbayes.data.words import MissingCodes, code_words
 from mlbayes.language.nodes import Name
-from mlbayes.model.hierarchy import build_hierarchy, check_constant, level_of_values, values_at_level
+from mlbayes.model.hierarchy import build_hierarchy, level_of_values, values_at_level
 from mlbayes.model.units import Hierarchy
 from mlbayes.problems import ProblemKind
 
@@ -144,21 +144,6 @@ def test_values_at_level_are_filled() -> None:
     np.testing.assert_array_equal(values_at_level(hierarchy, values, 1), values)
 
 
-def test_check_constant() -> None:
-    table = table_of(id=[1, 2, 1, 2], w=[5, 6, 5, 7])
-    hierarchy = built(table, "id")
-    values = table.values("w")[hierarchy.order]
-    assert check_constant(table, hierarchy, "w", values, 1) == []
-    assert check_constant(table, hierarchy, "w", np.array([5.0, NAN, 6, 6]), 2) == []
-    (problem,) = check_constant(table, hierarchy, "w", values, 2)
-    assert problem.message == (
-        "'w' should be the same in all rows of a cluster, "
-        "but varies within cluster 2 of 'id': 6 in line 2 and 7 in line 4"
-    )
-    assert problem.kind is ProblemKind.DATA
-
-
-@st.composite
 def nested(draw: st.DrawFn) -> Table:
     """Three levels in random order of rows, with ids that are numbers or words."""
     schools = draw(st.lists(st.integers(0, 7), min_size=2, max_size=40))
