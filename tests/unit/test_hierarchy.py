@@ -144,6 +144,7 @@ def test_values_at_level_are_filled() -> None:
     np.testing.assert_array_equal(values_at_level(hierarchy, values, 1), values)
 
 
+@st.composite
 def nested(draw: st.DrawFn) -> Table:
     """Three levels in random order of rows, with ids that are numbers or words."""
     schools = draw(st.lists(st.integers(0, 7), min_size=2, max_size=40))
