@@ -123,12 +123,13 @@ def _refuse_constant(model: Model, equation: Equation, notes: Notes) -> None:
     if not all(_is_flat(model, t) for t in equation.terms if isinstance(t.expression, Constant)):
         return
     for (name, _), own in _predictors(model, equation).items():
-        x, _y = _pairs(model, equation, name)
-        certain = not model.variables[name].incomplete and all(_is_flat(model, term) for term in own)
-        if certain and x.size and np.unique(x).size < 2:
+        predictor = model.variables[name]
+        certain = not predictor.incomplete and all(_is_flat(model, term) for term in own)
+        # where the outcome is missing counts, too: other equations may say something about it there
+        if certain and np.unique(predictor.values).size < 2:
             message = (
-                f"the predictor '{name}' has the same value wherever '{equation.outcome}' is observed: its coefficient "
-                "and the intercept cannot be told apart"
+                f"the predictor '{name}' has the same value everywhere: its coefficient and the intercept cannot"
+                " be told apart"
             )
             notes.problem(message, own[0].span, "leave it out of the model", ProblemKind.NUMERICAL)
 

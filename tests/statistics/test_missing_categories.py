@@ -262,7 +262,7 @@ def nominal_predictor_of_a_log_variance() -> Case:
     columns = {"x": x, "y": y, "n": np.where(missing, np.nan, category + 1.0)}
     start = np.array([0.0, 0.5, 0.0, -0.5, 0.0, 0.5, -1.0, 2.0, 1.0])
     script = "NOMINAL: n; FIXED: x; MODEL: y ~ x; var(y) ~ n;"
-    return Case(script, columns, names, log_density, lambda theta: theta, start, drawn, draws=20_000)
+    return Case(script, columns, names, log_density, lambda theta: theta, start, drawn, draws=12_000)
 
 
 def binary_outcome_in_mean_and_log_variance() -> Case:

@@ -79,8 +79,7 @@ def test_a_constant_beside_the_intercept_is_refused(script, wrong):
     told = [problem.message for problem in problems]
     assert told == (
         [
-            "the predictor 'm' has the same value wherever 'y' is observed: its coefficient and the "
-            "intercept cannot be told apart"
+            "the predictor 'm' has the same value everywhere: its coefficient and the intercept cannot be told apart"
         ]
         if wrong
         else []
