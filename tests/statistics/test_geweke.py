@@ -173,6 +173,7 @@ def test_series_leave_the_joint_distribution_alone():
 
 
 # ------------------------------------------------------------------ planted errors
+@pytest.mark.slow
 def test_a_missing_jacobian_of_thresholds_is_caught():
     """Data whose thresholds are flat on the scale on which they are proposed: the sampler must not keep to that."""
     toy = probit()
@@ -180,6 +181,7 @@ def test_a_missing_jacobian_of_thresholds_is_caught():
     assert caught(toy, rounds=5)
 
 
+@pytest.mark.slow
 def test_a_wrong_sd_of_responses_is_caught():
     """Coefficients and thresholds are moved as if responses had the SD 0.6."""
     toy = probit()
@@ -190,12 +192,14 @@ def test_a_wrong_sd_of_responses_is_caught():
     )
 
 
+@pytest.mark.slow
 def test_the_wrong_sign_of_working_responses_is_caught():
     toy = logit()
     toy.reverse = True
     assert caught(toy, rounds=2)
 
 
+@pytest.mark.slow
 def test_a_wrong_dispersion_of_working_responses_is_caught():
     toy = count()
     responses = toy.plan.responses.copy()
