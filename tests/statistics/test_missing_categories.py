@@ -92,6 +92,15 @@ def coefficients(found: Fit, equation: int) -> dict[str, Array]:
     return {f"{equation} {k}": draws[..., k] for k in range(draws.shape[-1])}
 
 
+def of_responses(found: Fit) -> dict[str, Array]:
+    """Grand means and first slopes of the latent responses of predictors."""
+    named = {}
+    for k, draws in enumerate(found.draws.predictors):
+        named[f"grand {k}"] = draws.grand_mean[:, found.draws.burn :]
+        named[f"slope {k}"] = draws.parts[0].slopes[:, found.draws.burn :, 0]
+    return named
+
+
 def residual(found: Fit, equation: int) -> Array:
     return found.draws.equations[equation].residual[:, found.draws.burn :]
 
@@ -122,11 +131,7 @@ def nominal_predictor() -> Case:
         return total - 0.5 * np.square(theta[:, :4]).sum(axis=1) / CATEGORICAL + theta[:, 8]  # flat variance
 
     def drawn(found: Fit) -> dict[str, Array]:
-        named = {}
-        for k, draws in enumerate(found.draws.predictors):
-            named[f"grand {k}"] = draws.grand_mean[:, found.draws.burn :]
-            named[f"slope {k}"] = draws.parts[0].slopes[:, found.draws.burn :, 0]
-        return named | coefficients(found, 0) | {"variance": residual(found, 0)}
+        return of_responses(found) | coefficients(found, 0) | {"variance": residual(found, 0)}
 
     names = ("grand 0", "slope 0", "grand 1", "slope 1", "0 0", "0 1", "0 2", "0 3", "variance")
     columns = {"x": x, "y": y, "n": np.where(missing, np.nan, category + 1.0)}
@@ -252,11 +257,7 @@ def nominal_predictor_of_a_log_variance() -> Case:
         return total - 0.5 * np.square(theta[:, :4]).sum(axis=1) / CATEGORICAL
 
     def drawn(found: Fit) -> dict[str, Array]:
-        named = {}
-        for k, draws in enumerate(found.draws.predictors):
-            named[f"grand {k}"] = draws.grand_mean[:, found.draws.burn :]
-            named[f"slope {k}"] = draws.parts[0].slopes[:, found.draws.burn :, 0]
-        return named | coefficients(found, 0) | coefficients(found, 1)
+        return of_responses(found) | coefficients(found, 0) | coefficients(found, 1)
 
     names = ("grand 0", "slope 0", "grand 1", "slope 1", "0 0", "0 1", "1 0", "1 1", "1 2")
     columns = {"x": x, "y": y, "n": np.where(missing, np.nan, category + 1.0)}
