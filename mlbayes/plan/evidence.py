@@ -11,7 +11,7 @@ from mlbayes.plan.categories import category_labels
 from mlbayes.plan.choice import Choice, outcome_logits, outcome_residuals
 from mlbayes.plan.dependents import cell_set, dependents
 from mlbayes.plan.evaluator import Evaluator
-from mlbayes.plan.modulators import unscaled
+from mlbayes.plan.modulators import instruct_root, unscaled
 from mlbayes.plan.polynomial import Atom, Polynomial
 from mlbayes.plan.regressions import OutcomeRegression
 from mlbayes.plan.symbols import placed, unsupported
@@ -132,8 +132,7 @@ class Evidence:
                 log_variance, scaled = builder.zeros(n), builder.zeros(n)
                 source = evaluator.vector(self._at(r.predictor(False), label))
                 builder.instruct(p.OP_COPY, log_variance, n, source)
-                builder.instruct(p.OP_SCALE, scaled, n, log_variance, half)
-                builder.instruct(p.OP_EXP, scaled, n, scaled)
+                instruct_root(builder, scaled, n, log_variance)
                 deviation = evaluator.vector(self._at(residual.polynomial, label), active)
                 builder.instruct(p.OP_MULTIPLY, scaled, n, scaled, deviation)
                 vectors += [(scaled, scaled), (log_variance, ones)]

@@ -8,7 +8,7 @@ import numpy as np
 
 from mlbayes.model.model import Kind
 from mlbayes.plan import plan as p
-from mlbayes.plan.builder import UnitSet
+from mlbayes.plan.builder import PlanBuilder, UnitSet
 from mlbayes.plan.choice import Choice, PlannedStep, outcome_residuals, refuse_in_logits
 from mlbayes.plan.conditional import conditional
 from mlbayes.plan.dependents import cell_set, dependents
@@ -60,8 +60,13 @@ def publish_root(choice: Choice, r: OutcomeRegression) -> None:
     units = builder.unit_set(root.level, symbols.units(root.level), None, None)
     with builder.program():
         source, target = Evaluator(symbols, units).vector(r.predictor(False)), symbols.offset(root)
-        builder.instruct(p.OP_SCALE, target, units.units, source, builder.scalar(-0.5))
-        builder.instruct(p.OP_EXP, target, units.units, target)
+        instruct_root(builder, target, units.units, source)
+
+
+def instruct_root(builder: PlanBuilder, target: int, n: int, log_variance: int) -> None:
+    """Instructions for the roots exp(-v / 2) of the precisions of n log variances v."""
+    builder.instruct(p.OP_SCALE, target, n, log_variance, builder.scalar(-0.5))
+    builder.instruct(p.OP_EXP, target, n, target)
 
 
 def publish_roots(choice: Choice, atoms: Sequence[Atom]) -> None:
@@ -212,8 +217,7 @@ class Modulator:
         linear = evaluator.vector(location.get(self.atom, Polynomial()))
         root, precision = builder.zeros(n), builder.zeros(n)
         source = evaluator.vector(log_variance.get(None, Polynomial()))
-        builder.instruct(p.OP_SCALE, root, n, source, builder.scalar(-0.5))
-        builder.instruct(p.OP_EXP, root, n, root)
+        instruct_root(builder, root, n, source)
         if factor is not None:
             builder.instruct(p.OP_MULTIPLY, root, n, root, builder.vector(factor))
         builder.instruct(p.OP_MULTIPLY, precision, n, root, root)
