@@ -1,7 +1,7 @@
 """The words of the language: commands, OPTIONS keywords, SAVE keywords and functions, as tables.
 
-The parser reads these tables and the reference pages are generated from them, so a new word is one
-new row.
+The parser reads these tables and those of the manual are generated from them, so a new word begins with
+a new row.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ COMMANDS = (
             default="2000", once=True),
     Command("ITER", Body.SETTING, "iterations", "iterations kept, in total over all chains",
             aliases=("ITERATIONS",), default="10000", once=True, least=1),
-    Command("THIN", Body.SETTING, "thin", "iterations from one saved data set to the next",
+    Command("THIN", Body.SETTING, "thin", "read and ignored: saved data sets are at equal distances",
             default="1", once=True, least=1),
     Command("CHAINS", Body.SETTING, "chains", "number of chains", default="4", once=True, least=1),
     Command("NIMPS", Body.SETTING, "imputations", "number of data sets to save", default="0", once=True),
@@ -208,7 +208,7 @@ FUNCTIONS = (
     Function("abs", 1, 1, "absolute value"),
     Function("min", 1, 99, "smallest of its arguments"),
     Function("max", 1, 99, "largest of its arguments"),
-    Function("mean", 1, 99, "mean of its arguments"),
+    Function("mean", 1, 99, "mean of its arguments (TRANSFORM and SIMULATE)"),
     Function("sum", 1, 99, "sum of its arguments", only="TRANSFORM and SIMULATE"),
     Function("phi", 1, 1, "distribution function of the standard normal"),
     Function("iphi", 1, 1, "quantile of the standard normal"),
@@ -224,8 +224,8 @@ FUNCTIONS = (
              only="TRANSFORM"),
     Function("logit", 1, 1, "logit link of an outcome"),
     Function("probit", 1, 1, "probit link of an outcome"),
-    Function("yjt", 1, 2, "Yeo-Johnson transformation, the second argument is its parameter"),
-    Function("iyjt", 1, 2, "inverse of `yjt`"),
+    Function("yjt", 1, 2, "Yeo-Johnson transformation of an outcome; the second argument is its parameter, not run"),
+    Function("iyjt", 1, 2, "inverse of `yjt`; not run"),
     Function("var", 1, 1, "log residual variance, as an outcome"),
     Function("normal", 2, 2, "a normal draw with mean and variance", only="SIMULATE"),
     Function("uniform", 2, 2, "a uniform draw between two bounds", only="SIMULATE"),
