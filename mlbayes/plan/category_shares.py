@@ -13,7 +13,7 @@ from mlbayes.plan.polynomial import TOP, Polynomial
 from mlbayes.plan.regressions import PredictorRegression
 from mlbayes.plan.symbols import Symbols
 
-NODES = 16  # of Gauss-Hermite quadrature: errors below 1e-5 with up to six categories
+NODES = 16  # of Gauss-Hermite quadrature: errors below 1e-5 with up to five categories
 ROOT_TWO = float(np.sqrt(2.0))
 
 
