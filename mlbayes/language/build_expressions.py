@@ -1,4 +1,4 @@
-"""From the grammar's trees to nodes: the part that every dialect shares, expressions.
+"""From the grammar's trees to nodes: expressions, which all kinds of statements share.
 
 The transformer does not recurse, and trees are not deeper than `syntax.MAX_DEPTH`.
 """
@@ -54,7 +54,7 @@ def number_of(token: Token, sign: float = 1.0) -> Number:
 
 @v_args(inline=True, meta=True)
 class ExpressionBuilder(Transformer_NonRecursive):
-    """Builds the nodes of expressions; dialects extend it with their statements."""
+    """Builds the nodes of expressions; subclasses add those of statements."""
 
     def __init__(self, statement: Statement, budget: Budget) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""`~~`: residual covariances; statements that share variables form one block (language reference, 4.4)."""
+"""`~~`: residual covariances; statements that share variables form one block."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Equations and intercepts that nobody wrote but the statements imply (language reference, 5 and 8)."""
+"""Equations and intercepts that nobody wrote but the statements imply."""
 
 from __future__ import annotations
 

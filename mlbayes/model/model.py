@@ -219,7 +219,7 @@ class PredictorPart:
 
 @dataclass(frozen=True)
 class PredictorModel:
-    """The model of a predictor without an equation of its own (language reference, section 9).
+    """The model of a predictor without an equation of its own.
 
     `parts`: lowest level first.  Residual variances: IG(1, 0.5); slopes and grand mean flat (normal(0, 5) for
     categorical variables).  `means_only`: a model that only estimates centring means of an outcome.

@@ -1,4 +1,4 @@
-"""Predictors without an equation: who gets a distribution, and which (language reference, section 9)."""
+"""Predictors without an equation: who gets a distribution, and which."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The random effects of an equation: which terms vary over which clusters (language reference, 7.2)."""
+"""The random effects of an equation: which terms vary over which clusters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SIMPLE: conditional effects of a focal predictor at values of its moderators (language reference, 12.3)."""
+"""SIMPLE: conditional effects of a focal predictor at values of its moderators."""
 
 from __future__ import annotations
 
