@@ -81,7 +81,7 @@ def add_calibrate(calibrate: argparse.ArgumentParser) -> None:
         "--file",
         type=Path,
         metavar="FILE",
-        help="where results are kept, and continued by the same call (default: MODEL.calibration.jsonl)",
+        help="keep results there, to be continued (default: MODEL.calibration.jsonl; with --blocks nowhere)",
     )
     calibrate.add_argument(
         "--blocks", action="store_true", help="test each sampling step alone against the joint law instead"

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -45,6 +46,11 @@ class Replicate:
     after: dict[str, Values]
     failure: str = ""
     failed: tuple[str, ...] = ()  # units in which a matrix was not positive definite
+
+
+def replicate_of(line: dict[str, Any]) -> Replicate:
+    """A replicate that was kept as JSON."""
+    return Replicate(**line | {"failed": tuple(line["failed"])})
 
 
 @dataclass(frozen=True)

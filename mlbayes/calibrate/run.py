@@ -7,14 +7,14 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from mlbayes import pipeline
 from mlbayes.calibrate.block_report import BlockCheck
-from mlbayes.calibrate.blocks import Replicate, compare, replicate
+from mlbayes.calibrate.blocks import REPEATS, TUNING, Replicate, compare, replicate, replicate_of
 from mlbayes.calibrate.coherent import coherent_variant
-from mlbayes.calibrate.fit import Simulation, simulation
-from mlbayes.calibrate.ledger import Ledger
+from mlbayes.calibrate.fit import DRAWS, Simulation, simulation
+from mlbayes.calibrate.ledger import Ledger, T
 from mlbayes.calibrate.priors import with_proper_priors
 from mlbayes.calibrate.report import Calibration, made_calibration
 from mlbayes.console import Console
@@ -24,7 +24,6 @@ from mlbayes.problems import Problem, ProblemError
 from mlbayes.source import Source
 
 BURN = 500  # sweeps before the first draw
-T = TypeVar("T")
 ALPHA = 0.01  # rate of false alarms of a verdict
 TOLD_EVERY = 10  # simulations
 
@@ -79,33 +78,23 @@ def prepare(source: Source, seed: int | None = None, json: Path | None = None) -
 def calibrate(source: Source, options: CalibrationOptions, console: Console) -> Calibration:
     """Simulate and fit as often as asked for, going on where an earlier run has stopped."""
     prepared = prepare(source, options.seed, options.json)
-    model = prepared.model
+    model, seed = prepared.model, prepared.model.settings.seed
     path = options.file or source.path.with_suffix(".calibration.jsonl")
-    ledger = Ledger(path, model, model.settings.seed, options.burn)
-    if ledger.done:
-        console.notice(f"{len(ledger.done)} simulations are in {path.name}")
+    settings = {"seed": seed, "burn": options.burn, "draws": DRAWS}
+    ledger = Ledger(path, "calibration", model, settings, lambda line: Simulation(**line))
     console.compile_notice(pipeline.kernels([prepared.planned]))
-    numbers = range(len(ledger.done), options.simulations)
-    for found in in_order(_Simulations(model, options.burn), numbers, options.jobs):
-        ledger.add(found)
-        if len(ledger.done) % TOLD_EVERY == 0:
-            console.notice(f"{len(ledger.done)} of {options.simulations} simulations")
-    done = ledger.done[: options.simulations]
-    return made_calibration(
-        source.path.name, prepared.changes, prepared.stand_ins, done, model.settings.seed, ALPHA
-    )
+    found = collected(_Simulations(model, options.burn), ledger, options, console, "simulations")
+    return made_calibration(source.path.name, prepared.changes, prepared.stand_ins, found, seed, ALPHA)
 
 
 def check_blocks(source: Source, options: CalibrationOptions, console: Console) -> BlockCheck:
-    """Every sampling step alone against the joint law."""
+    """Every sampling step alone against the joint law; with a file it goes on where an earlier run has stopped."""
     prepared = prepare(source, options.seed, options.json)
-    seed = prepared.model.settings.seed
+    model, seed = prepared.model, prepared.model.settings.seed
+    settings = {"seed": seed, "tuning": TUNING, "repeats": REPEATS}
+    ledger = Ledger(options.file, "blocks", model, settings, replicate_of)
     console.compile_notice(["run_step"])
-    found: list[Replicate] = []
-    for one in in_order(_Replicates(prepared.model), range(options.simulations), options.jobs):
-        found.append(one)
-        if len(found) % TOLD_EVERY == 0:
-            console.notice(f"{len(found)} of {options.simulations} replicates")
+    found = collected(_Replicates(model), ledger, options, console, "replicates")
     failures: dict[str, int] = {}
     for one in found:
         if one.failure:
@@ -120,6 +109,19 @@ def check_blocks(source: Source, options: CalibrationOptions, console: Console) 
         failures,
         ALPHA,
     )
+
+
+def collected(
+    function: Callable[[int], T], ledger: Ledger[T], options: CalibrationOptions, console: Console, what: str
+) -> list[T]:
+    """The results of all numbers; those that the ledger has already are not made again."""
+    if ledger.done and ledger.path is not None:
+        console.notice(f"{len(ledger.done)} {what} are in {ledger.path.name}")
+    for one in in_order(function, range(len(ledger.done), options.simulations), options.jobs):
+        ledger.add(one)
+        if len(ledger.done) % TOLD_EVERY == 0:
+            console.notice(f"{len(ledger.done)} of {options.simulations} {what}")
+    return ledger.done[: options.simulations]
 
 
 # ------------------------------------------------------------------ processes

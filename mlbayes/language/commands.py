@@ -200,6 +200,8 @@ class Function:
         return f"{self.least} or {self.most if self.most == 2 else 'more'} arguments"
 
 
+OUTCOMES = "the left side of an equation"
+
 FUNCTIONS = (
     Function("exp", 1, 1, "exponential"),
     Function("ln", 1, 1, "natural logarithm"),
@@ -208,8 +210,8 @@ FUNCTIONS = (
     Function("abs", 1, 1, "absolute value"),
     Function("min", 1, 99, "smallest of its arguments"),
     Function("max", 1, 99, "largest of its arguments"),
-    Function("mean", 1, 99, "mean of its arguments (TRANSFORM and SIMULATE)"),
-    Function("sum", 1, 99, "sum of its arguments", only="TRANSFORM and SIMULATE"),
+    Function("mean", 1, 99, "mean of its arguments"),
+    Function("sum", 1, 99, "sum of its arguments"),
     Function("phi", 1, 1, "distribution function of the standard normal"),
     Function("iphi", 1, 1, "quantile of the standard normal"),
     Function("normal_pdf", 1, 1, "density of the standard normal"),
@@ -222,11 +224,12 @@ FUNCTIONS = (
     Function("cluster_mean", 1, 2,
              "mean of the observed values of a cluster; the second argument is its identifier",
              only="TRANSFORM"),
-    Function("logit", 1, 1, "logit link of an outcome"),
-    Function("probit", 1, 1, "probit link of an outcome"),
-    Function("yjt", 1, 2, "Yeo-Johnson transformation of an outcome; the second argument is its parameter, not run"),
-    Function("iyjt", 1, 2, "inverse of `yjt`; not run"),
-    Function("var", 1, 1, "log residual variance, as an outcome"),
+    Function("logit", 1, 1, "logit link of an outcome", only=OUTCOMES),
+    Function("probit", 1, 1, "probit link of an outcome", only=OUTCOMES),
+    Function("yjt", 1, 2, "Yeo-Johnson transformation of an outcome; the second argument is its parameter, not run",
+             only=OUTCOMES),
+    Function("iyjt", 1, 2, "inverse of `yjt`; not run", only="transformed latent variables"),
+    Function("var", 1, 1, "log residual variance of an outcome", only=OUTCOMES),
     Function("normal", 2, 2, "a normal draw with mean and variance", only="SIMULATE"),
     Function("uniform", 2, 2, "a uniform draw between two bounds", only="SIMULATE"),
     Function("bernoulli", 1, 1, "a draw of 0 or 1 with a probability", only="SIMULATE"),

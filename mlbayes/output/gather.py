@@ -17,7 +17,6 @@ from mlbayes.results.conditional import conditional_tables
 from mlbayes.results.document import Document, SavedOrder
 from mlbayes.results.draws import Draws, Snapshot
 from mlbayes.results.parameters import Parameters
-from mlbayes.results.rhat import rhat_table
 
 ADDED = "added#"  # not a name that a variable can have
 DATA_KEYWORDS = ("stacked", "stacked0", "separate", "avgimp", "varimp")
@@ -135,7 +134,6 @@ def _columns(table: Table, rows: NDArray[np.int64]) -> NDArray[np.float64]:
 def gather(model: Model, table: Table, draws: Draws, document: Document) -> Results:
     """Everything that a file of SAVE may hold."""
     imputations = imputations_of(model, table, draws)
-    rows = parameter_draws(model, draws)
     parameters = Parameters(model, draws)
     conditional = [
         made for k in range(len(draws.equations)) for made in conditional_tables(k, model, draws, parameters)
@@ -144,9 +142,8 @@ def gather(model: Model, table: Table, draws: Draws, document: Document) -> Resu
         document=document,
         burn=draws.burn,
         kept=draws.kept,
-        rows=rows,
+        rows=parameter_draws(model, draws),
         conditional=conditional,
-        psr=rhat_table([row.values for row in rows], draws.burn),
         imputations=imputations,
         missing=table.missing_codes[0] if table.missing_codes else "NA",
         names_wanted=bool(model.settings.options & {"savevarnames", "savevariablenames"}),

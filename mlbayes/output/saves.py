@@ -64,9 +64,8 @@ class Imputations:
 class Results:
     """What saved files are made of.
 
-    `rows`: the numbered rows with their draws.  `conditional`: tables of conditional effects.  `psr`: R-hats
-    of the burn-in, (rows, 20).  `missing`: how a missing cell is written.  `names_wanted`: in `.dat` files,
-    which have no header otherwise.
+    `rows`: the numbered rows with their draws.  `conditional`: tables of conditional effects.  `missing`: how a
+    missing cell is written.  `names_wanted`: in `.dat` files, which have no header otherwise.
     """
 
     document: Document
@@ -74,7 +73,6 @@ class Results:
     kept: int
     rows: Sequence[RowDraws] = ()
     conditional: Sequence[TableDraws] = ()
-    psr: Array = field(default_factory=lambda: np.zeros((0, 20)))
     imputations: Imputations | None = None
     missing: str = "NA"
     names_wanted: bool = False
@@ -227,8 +225,11 @@ def save_iterations(name: str, results: Results, place: Place) -> list[Path]:
 
 def save_psr(name: str, results: Results, place: Place) -> list[Path]:
     """R-hats of the burn-in: a row per checkpoint, a column per parameter."""
+    from mlbayes.results.rhat import rhat_table  # compiled code, which no other file needs
+
     path = place.target(name)
-    write_bytes(path, lines(results.psr.T.tolist()))
+    rhats = rhat_table([row.values for row in results.rows], results.burn)
+    write_bytes(path, lines(rhats.T.tolist()))
     return [path]
 
 

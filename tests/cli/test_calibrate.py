@@ -83,3 +83,17 @@ def test_blocks_are_held_against_the_joint_law(folder, mlbayes):
     assert "VERDICT: right: all steps leave the joint law as it is" in made.out
     content = json.loads((folder / "b.json").read_text())
     assert content["replicates"] == 25 and content["wrong"] == []
+
+
+def test_blocks_go_on_where_they_were_interrupted(folder, mlbayes):
+    path = folder / "blocks.jsonl"
+    arguments = ("--blocks", "--sims", 22, "--file", path, "--jobs", 1)
+    one = start(folder, mlbayes, *arguments)
+    content = path.read_bytes()
+    assert content.count(b"\n") == 23
+    path.write_bytes(content[: 4 * len(content) // 5])
+    two = start(folder, mlbayes, *arguments)
+    assert path.read_bytes() == content
+    assert two.out == one.out
+    ranks = start(folder, mlbayes, "--sims", 1, "--file", path)
+    assert ranks.status == 3 and "this file has no results of a calibration and" in ranks.err

@@ -172,33 +172,60 @@ def results(number: int) -> Simulation:
     return Simulation(number, {"a": number % 7}, {"a": 0.1}, {"a": -0.5}, 4, 80.0)
 
 
+def ledger_at(path, model, seed=1):
+    settings = {"seed": seed, "burn": 500, "draws": 99}
+    return Ledger(path, "calibration", model, settings, lambda line: Simulation(**line))
+
+
 def test_results_are_continued_and_a_torn_line_is_dropped(tmp_path):
     model, path = proper(TWO + "FIXED: z; MODEL: y ~ z;"), tmp_path / "r.jsonl"
-    ledger = Ledger(path, model, 1, 500)
+    ledger = ledger_at(path, model)
     for number in range(3):
         ledger.add(results(number))
     whole = path.read_bytes()
     for cut in (1, 20, len(whole.splitlines()[-1])):
         path.write_bytes(whole[:-cut])
-        again = Ledger(path, model, 1, 500)
+        again = ledger_at(path, model)
         assert [one.number for one in again.done] == [0, 1]
         again.add(results(2))
         assert path.read_bytes() == whole
     path.write_bytes(whole[:10])  # killed in the first line of all
-    assert Ledger(path, model, 1, 500).done == []
+    assert ledger_at(path, model).done == []
 
 
 def test_results_of_something_else_are_not_mixed_in(tmp_path):
     model, path = proper(TWO + "FIXED: z; MODEL: y ~ z;"), tmp_path / "r.jsonl"
-    Ledger(path, model, 1, 500)
+    ledger_at(path, model)
     with pytest.raises(ProblemError, match="another seed"):
-        Ledger(path, model, 2, 500)
+        ledger_at(path, model, 2)
     with pytest.raises(ProblemError, match="another model or data"):
-        Ledger(path, proper(TWO + "FIXED: z; MODEL: y ~ z w;"), 1, 500)
+        ledger_at(path, proper(TWO + "FIXED: z; MODEL: y ~ z w;"))
     path.write_text("g,y\n1,2\n")
-    with pytest.raises(ProblemError, match="no result of a calibration"):
-        Ledger(path, model, 1, 500)
+    with pytest.raises(ProblemError, match="no results of a calibration"):
+        ledger_at(path, model)
     assert path.read_text() == "g,y\n1,2\n"
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"), [(b"{1}\n", "line 3 is damaged"), (b"{}\n", "line 3 is no result")]
+)
+def test_damaged_results_are_not_continued(tmp_path, damage, message):
+    model, path = proper(TWO + "FIXED: z; MODEL: y ~ z;"), tmp_path / "r.jsonl"
+    ledger = ledger_at(path, model)
+    for number in range(3):
+        ledger.add(results(number))
+    lines = path.read_bytes().splitlines(keepends=True)
+    content = b"".join([*lines[:2], damage, *lines[3:]])
+    path.write_bytes(content)
+    with pytest.raises(ProblemError, match=message):
+        ledger_at(path, model)
+    assert path.read_bytes() == content
+
+
+def test_results_without_a_file_are_kept_in_memory():
+    ledger = ledger_at(None, proper(TWO + "FIXED: z; MODEL: y ~ z;"))
+    ledger.add(results(0))
+    assert ledger.done == [results(0)]
 
 
 # ------------------------------------------------------------------ the report

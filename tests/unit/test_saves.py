@@ -15,7 +15,6 @@ from mlbayes.problems import ProblemError, ProblemKind
 from mlbayes.results.build import build_document, parameter_draws
 from mlbayes.results.conditional import conditional_tables
 from mlbayes.results.parameters import Parameters
-from mlbayes.results.rhat import rhat_table
 
 NAMES = ["id", "y", "x"]
 BLOCK = np.array([[1.0, 2.5, np.nan], [2.0, -0.125, 3.0], [30.0, 1234.56789, 0.0]])
@@ -25,15 +24,13 @@ BLOCK = np.array([[1.0, 2.5, np.nan], [2.0, -0.125, 3.0], [30.0, 1234.56789, 0.0
 def results():
     model, draws = synthetic.make_model(), synthetic.make_draws()
     document = build_document(model, *synthetic.make_information(), draws)
-    rows = parameter_draws(model, draws)
     imputations = Imputations(NAMES, [BLOCK, BLOCK + 0.5], original=BLOCK, mean=BLOCK, variance=BLOCK)
     return Results(
         document,
         draws.burn,
         draws.kept,
-        rows=rows,
+        rows=parameter_draws(model, draws),
         conditional=conditional_tables(2, model, draws, Parameters(model, draws)),
-        psr=rhat_table([row.values for row in rows], draws.burn),
         imputations=imputations,
         missing="999",
     )
@@ -136,7 +133,10 @@ def test_estimates_iterations_and_psr_have_the_same_parameters(results, tmp_path
     assert len(estimates.splitlines()) == count + 1
     table = np.genfromtxt(iterations.splitlines(), delimiter=",")
     assert table.shape == (synthetic.CHAINS * synthetic.KEPT, count)
-    assert np.genfromtxt(psr.splitlines(), delimiter=",").shape == (20, count)
+    rhats = np.genfromtxt(psr.splitlines(), delimiter=",")
+    assert rhats.shape == (20, count)
+    highest = [checkpoint.rhat for checkpoint in results.document.psr]
+    np.testing.assert_allclose(np.nanmax(rhats, axis=1), np.array(highest, float), rtol=1e-8)
     medians = [float(line.split(",")[0]) for line in estimates.splitlines()[1:]]
     np.testing.assert_allclose(medians, np.median(table, axis=0), rtol=1e-8)
 
