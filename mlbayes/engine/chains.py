@@ -33,7 +33,6 @@ from mlbayes.engine.spool import Snapshots, Spool
 from mlbayes.engine.state import State
 from mlbayes.engine.sweep import interpreter
 from mlbayes.engine.work import make_work
-from mlbayes.model.model import Settings
 from mlbayes.plan import plan as p
 from mlbayes.plan.choose import PlannedModel
 from mlbayes.plan.regressions import OutcomeRegression
@@ -84,7 +83,7 @@ class Chain:
         self.number = number
         self.flag = flag
         self.burn = settings.burn
-        self.total = settings.burn + kept_per_chain(settings)
+        self.total = settings.burn + settings.kept_per_chain
         stream = (settings.stream << 32) + number
         self.rng, self.observer = (
             np.random.Generator(np.random.Philox(key=[settings.seed, key]))
@@ -164,15 +163,10 @@ class Look:
         self.imputations: list[int] = []
 
 
-def kept_per_chain(settings: Settings) -> int:
-    """Draws of each chain after burn-in: ITER divided by the chains, rounded up."""
-    return -(-settings.iterations // settings.chains)
-
-
 def look_points(planned: PlannedModel, chain: int) -> dict[int, Look]:
     """After how many sweeps a chain is looked at; imputation k belongs to chain k modulo chains."""
     settings = planned.model.settings
-    kept = kept_per_chain(settings)
+    kept = settings.kept_per_chain
     looks: dict[int, Look] = {}
     monitored = max(1, min(kept, monitored_draws(planned.model) // settings.chains))
     for i in range(1, monitored + 1):
@@ -195,10 +189,10 @@ def run_chains(
     The result does not depend on the number of threads: each chain has a generator keyed by (seed, chain).
     Raises ProblemError (kind NUMERICAL) when a step fails, and before anything runs when memory will not do.
     """
-    check_memory(planned, kept_per_chain(planned.model.settings))
+    check_memory(planned)
     flag = np.zeros(1, dtype=np.int64)
     settings = planned.model.settings
-    sweeps = settings.burn + kept_per_chain(settings)
+    sweeps = settings.burn + settings.kept_per_chain
     records = Records((settings.chains, sweeps, planned.layout.width), planned.model.source.path.parent)
     chains = [
         Chain(planned, k, flag, records.values[k], checkpoint.data_path(k) if checkpoint else None)

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import shutil
 
+from mlbayes.engine.records import NUMBER
 from mlbayes.memory import gigabytes, physical_memory
 from mlbayes.plan.choose import PlannedModel
 from mlbayes.problems import Problem, ProblemError
 from mlbayes.source import Span
 
-NUMBER = 8  # bytes
 
-
-def check_memory(planned: PlannedModel, kept: int) -> None:
-    """Refuse a run whose draws no memory and whose saved data no disk can hold; `kept`: draws after burn-in of a chain.
+def check_memory(planned: PlannedModel) -> None:
+    """Refuse a run whose draws no memory and whose saved data no disk can hold.
 
     Raises ProblemError with the place of what asks for so much.
     """
     settings, model = planned.model.settings, planned.model
+    kept = settings.kept_per_chain
     draws = settings.chains * ((settings.burn + kept) * planned.layout.width + planned.store.size)
     incomplete = sum(variable.incomplete for variable in model.variables.values())
     data = settings.imputations * model.hierarchy.units[0] * max(incomplete, 1)

@@ -120,7 +120,7 @@ COMMANDS = (
             default="2000", once=True),
     Command("ITER", Body.SETTING, "iterations", "iterations kept, in total over all chains",
             aliases=("ITERATIONS",), default="10000", once=True, least=1),
-    Command("THIN", Body.SETTING, "thin", "read and ignored: saved data sets are at equal distances",
+    Command("THIN", Body.SETTING, "thin", "iterations that must lie between the saved data sets of a chain",
             default="1", once=True, least=1),
     Command("CHAINS", Body.SETTING, "chains", "number of chains", default="4", once=True, least=1),
     Command("NIMPS", Body.SETTING, "imputations", "number of data sets to save", default="0", once=True),

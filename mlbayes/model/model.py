@@ -346,6 +346,11 @@ class Settings:
     saves: tuple[tuple[str, str], ...] = ()
     stream: int = 0
 
+    @property
+    def kept_per_chain(self) -> int:
+        """Draws of each chain after burn-in, rounded up."""
+        return -(-self.iterations // self.chains)
+
 
 @dataclass(frozen=True)
 class Addition:

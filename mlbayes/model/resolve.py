@@ -6,6 +6,8 @@ inserted, and a nominal factor of a term becomes one term for each dummy code.
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -148,7 +150,7 @@ class Resolver:
         elif not function.least <= len(arguments) <= function.most:
             self.notes.problem(f"'{call.function}' cannot take {len(arguments)} argument(s)", call.span)
         text = f"{call.function}({','.join(argument.text for argument in arguments)})"
-        return Resolved(Operation(name, tuple(a.expression for a in arguments)), text, span=call.span)
+        return Resolved(operation(name, [a.expression for a in arguments]), text, span=call.span)
 
     # ------------------------------------------------------------------ names
     def _name(self, name: Name) -> Resolved:
@@ -260,6 +262,14 @@ class Resolver:
                 for name in found
             )
         return self._sizes[definition]
+
+
+def operation(function: str, arguments: Sequence[Expression]) -> Expression:
+    """A function of arguments; sums and means are the additions that they stand for, which may hold unknown values."""
+    if function not in ("sum", "mean"):
+        return Operation(function, tuple(arguments))
+    total = functools.reduce(lambda left, right: Operation("+", (left, right)), arguments)
+    return total if function == "sum" else Operation("/", (total, Constant(float(len(arguments)))))
 
 
 def product(left: Resolved, right: Resolved) -> Resolved:

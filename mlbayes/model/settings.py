@@ -56,3 +56,20 @@ def _check(script: Script, settings: Settings, notes: Notes) -> None:
         )
     if settings.thin < 1:
         notes.problem("THIN must be at least 1", spans.get("thin"))
+    elif settings.chains > 0:
+        _check_data_sets(script, settings, notes)
+
+
+def _check_data_sets(script: Script, settings: Settings, notes: Notes) -> None:
+    """Data sets of a chain are at equal distances: at least THIN, and never the same draw twice."""
+    per_chain = -(-settings.imputations // settings.chains)
+    if settings.kept_per_chain >= per_chain * settings.thin:
+        return
+    spans, enough = script.command_spans, per_chain * settings.thin * settings.chains
+    hint = f"ITER: {enough} is enough for {settings.imputations} data sets of {settings.chains} chain(s)"
+    if per_chain > settings.kept_per_chain:
+        notes.problem("NIMPS asks for more data sets than there are draws", spans.get("nimps"), hint)
+    else:
+        apart = settings.kept_per_chain // per_chain
+        message = f"the data sets of a chain are {apart} iterations apart, and THIN asks for {settings.thin}"
+        notes.problem(message, spans.get("thin"), hint)

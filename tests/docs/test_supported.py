@@ -86,7 +86,7 @@ REFUSED = [
     "MODEL: (y + exp(y)) ~ z;",
     "MODEL: yjt(exp(y)) ~ z;",
     "MODEL: phi(y) ~ z;",
-    "MODEL: y ~ z@l1 (yjt(l1*z));",
+    "MODEL: y ~ z@l1 (iphi(l1*z));",
     "MODEL: (y*0) ~ z;",
     TWO + "NOMINAL: g; CENTER: groupmean = g; MODEL: y ~ g;",
     TWO + "NOMINAL: g; MODEL: y ~ x g.mean;",

@@ -138,3 +138,12 @@ def test_functions_of_other_commands() -> None:
         "'cluster_mean' belongs to TRANSFORM",
         "'normal' belongs to SIMULATE",
     ]
+
+
+def test_links_belong_to_outcomes() -> None:
+    assert messages("MODEL: y ~ logit(z) var(z); PARAMETERS: d = yjt(1, 2); e = iyjt(1);") == [
+        "'logit' belongs to the left side of an equation",
+        "'var' belongs to the left side of an equation",
+        "'yjt' belongs to the left side of an equation",
+        "'iyjt' belongs to transformed latent variables",
+    ]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from modelling import attempt, built, equation, messages
 
-from mlbayes.language.commands import RESERVED
+from mlbayes.language.commands import FUNCTIONS, RESERVED, Function
 from mlbayes.model.describe import describe
 from mlbayes.model.expressions import Constant, Operation, ParameterReference, Reference
 from mlbayes.model.model import At, ConditionalEffect, ConditionalQuantity, Family
+from mlbayes.results.expressions import evaluate
 
 
 def test_generated_quantities_in_order() -> None:
@@ -25,6 +27,26 @@ def test_a_definition_of_a_label_is_a_constraint() -> None:
     assert model.parameters["b2"].definition == Operation("+", (half, Constant(1.0)))
     assert [q.name for q in model.generated] == ["half"]
     assert describe(model).parameters["Outcome Models"] == 3
+
+
+def test_sums_and_means_are_the_additions_they_stand_for() -> None:
+    model = built("MODEL: y ~ z@b1 m@b2; PARAMETERS: d = mean(b1, b2, 1);")
+    total = Operation(
+        "+", (Operation("+", (ParameterReference("b1"), ParameterReference("b2"))), Constant(1.0))
+    )
+    assert model.generated[0].expression == Operation("/", (total, Constant(3.0)))
+    assert model.generated[0].printed == "d = mean(b1,b2,1)"
+    short, long = built("MODEL: y ~ mean(z, m) sum(z, m);"), built("MODEL: y ~ ((z + m)/2) (z + m);")
+    assert [t.expression for t in short.equations[0].terms] == [t.expression for t in long.equations[0].terms]
+
+
+@pytest.mark.parametrize("function", [f for f in FUNCTIONS if not f.only], ids=lambda f: f.name)
+def test_every_function_of_quantities_can_be_computed(function: Function) -> None:
+    arguments = ", ".join(["b1", "b2", "b1"][: function.least])
+    model = built(f"MODEL: y ~ z@b1 m@b2; PARAMETERS: d = {function.name}({arguments});")
+    values = {"b1": np.array([[0.3, 0.6]]), "b2": np.array([[0.2, 0.7]])}
+    found = evaluate(model.generated[0].expression, values.__getitem__)
+    assert found.shape == (1, 2) and np.isfinite(found).all()
 
 
 def test_priors() -> None:
@@ -146,10 +168,29 @@ def test_settings_and_their_defaults() -> None:
         ),
         ("MODEL: y ~ z; OPTIONS: prior1 prior3;", "OPTIONS has both prior1 and prior3"),
         ("MODEL: y ~ z; ITER: 2;", "ITER is 2 in total for 4 chains"),
+        (
+            "MODEL: y ~ z; CHAINS: 2; ITER: 10; NIMPS: 11;",
+            "NIMPS asks for more data sets than there are draws",
+        ),
+        (
+            "MODEL: y ~ z; CHAINS: 2; ITER: 100; NIMPS: 10; THIN: 11;",
+            "the data sets of a chain are 10 iterations apart, and THIN asks for 11",
+        ),
     ],
 )
 def test_mistakes(script: str, message: str) -> None:
     assert message in messages(script)
+
+
+@pytest.mark.parametrize("wanted", ["NIMPS: 4; THIN: 5;", "NIMPS: 11;", "NIMPS: 3; THIN: 7;"])
+def test_the_iterations_that_are_named_as_enough_are(wanted: str) -> None:
+    start = f"MODEL: y ~ z; CHAINS: 2; {wanted}"
+    (problem,) = attempt(start + "ITER: 10;")[1]
+    words = problem.hint.partition(" is enough for ")
+    assert words[0].startswith("ITER: ") and words[1]
+    enough = int(words[0].removeprefix("ITER: "))
+    assert attempt(f"{start} ITER: {enough};")[1] == []
+    assert attempt(f"{start} ITER: {enough - 2};")[1]  # a draw less in each chain
 
 
 @pytest.mark.parametrize("setting", ["ITER: 2;", "CHAINS: 6000000;"])

@@ -3,8 +3,8 @@
 Kasim & Raudenbush 1998, Journal of Educational and Behavioral Statistics 23, 93-116: with x = 1 / (2 theta) the
 variance of a cluster is IG(x, x s), s the centre of the population and theta the index of heterogeneity, both with a
 flat prior or, where the model says so, a normal one of the logarithm.  The gamma function of the population's density
-is taken by Stirling's formula, Gamma(x) = sqrt(2 pi / x) (x / e)^x, as the reference does: the conditional
-distributions of s and theta are then a gamma and an inverse gamma.
+is taken by Stirling's formula, Gamma(x) = sqrt(2 pi / x) (x / e)^x, as the reference does, since s and theta given the
+variances then are gamma and inverse gamma. Here they are drawn by slice sampling with the variances integrated out.
 """
 
 import math
