@@ -119,13 +119,18 @@ def test_long_numbers(refused, old, new, line):
         ("BURN: 60", "BURN: 999999999999", 8),
         ("CHAINS: 2", "CHAINS: 1000000000; NIMPS: 0", 9),
         ("ITER: 80;\nCHAINS: 2", "ITER: 1000000000000;\nCHAINS: 100000000000", 10),
-        ("CHAINS: 2", "NIMPS: 1000000000; CHAINS: 2", 10),
     ],
 )
 def test_runs_that_no_memory_can_hold(refused, old, new, line):
     said = refused(old, new)
     assert f"model.inp:{line}:" in said
-    assert "of memory" in said or "of disk" in said or "in total" in said
+    assert "of memory" in said or "in total" in said
+
+
+def test_more_data_sets_than_draws(refused):
+    said = refused("CHAINS: 2", "NIMPS: 1000000000; CHAINS: 2")
+    assert "model.inp:10:1: error: NIMPS asks for more data sets than there are draws" in said
+    assert "ITER: 1000000000 is enough" in said
 
 
 # ------------------------------------------------------------------ characters and names
