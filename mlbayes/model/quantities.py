@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 
+import numpy as np
+
 from mlbayes.language import nodes
 from mlbayes.language.nodes import Definition, Name, Number, Script
 from mlbayes.model.equations import printed_equation
@@ -18,6 +20,7 @@ from mlbayes.model.statements import Drafts
 from mlbayes.problems import nearest
 
 Row = tuple[dict[str, float], float]
+FIXED_HINT = "name terms or labels that are estimated"
 
 
 # ------------------------------------------------------------------ PARAMETERS
@@ -139,7 +142,7 @@ def build_wald_tests(
     tests = []
     for test in script.wald_tests:
         if test.nested is not None:
-            built = _nested_test(test.nested, drafts, equations, table.notes)
+            built = _nested_test(test.nested, drafts, equations, table)
         else:
             built = _constraint_test(test, table)
         if built is not None:
@@ -162,9 +165,31 @@ def _constraint_test(test: nodes.WaldTest, table: ParameterTable) -> WaldTest | 
             first, *others = [name.name for name in named]
             rows += [({first: 1.0, other: -1.0}, 0.0) for other in others if other != first]
             printed += [f"{first} = {other}" for other in others if other != first]
+        if all(_is_number(name.name, table) for name in named):
+            message = f"'{named[0].name}' is a fixed number: there is nothing to test"
+            table.notes.problem(message, constraint.span, FIXED_HINT)
     if not rows:
         return None
+    if _contradictory(rows):
+        message = "the constraints of this test contradict each other"
+        table.notes.problem(message, test.span, "begin each test with 'WALDTEST:'")
     return WaldTest(tuple(rows), tuple(printed))
+
+
+def _contradictory(rows: Sequence[Row]) -> bool:
+    """Is there no solution of linear equations."""
+    names = sorted({name for weights, _ in rows for name in weights})
+    weights = np.array([[row.get(name, 0.0) for name in names] for row, _ in rows])
+    values = np.array([[value] for _, value in rows])
+    return bool(np.linalg.matrix_rank(np.hstack((weights, values))) > np.linalg.matrix_rank(weights))
+
+
+def _is_number(name: str, table: ParameterTable) -> bool:
+    """Is a parameter not estimated."""
+    parameter = table.parameters[name]
+    if parameter.definition is not None:
+        return not resolved_names(Resolved(parameter.definition, ""))
+    return parameter.fixed is not None
 
 
 def _is_free_label(name: Name, table: ParameterTable) -> bool:
@@ -178,9 +203,10 @@ def _is_free_label(name: Name, table: ParameterTable) -> bool:
 
 
 def _nested_test(
-    nested: nodes.Regression, drafts: Drafts, equations: Sequence[Equation], notes: Notes
+    nested: nodes.Regression, drafts: Drafts, equations: Sequence[Equation], table: ParameterTable
 ) -> WaldTest | None:
     """The terms of the full equation that the nested one leaves out are zero."""
+    notes = table.notes
     scratch = Drafts(drafts.resolver)
     scratch.read((nested,))
     restricted = next(iter(scratch.equations.values()), None)
@@ -207,6 +233,10 @@ def _nested_test(
     if not omitted:
         notes.problem("the nested model omits no term", nested.span, "leave out the terms to be tested")
         return None
+    for term in omitted:
+        if _is_number(term.coefficient, table):
+            message = f"the coefficient of '{term.label}' is a fixed number: there is nothing to test"
+            notes.problem(message, nested.span, FIXED_HINT)
     rows = tuple(({term.coefficient: 1.0}, 0.0) for term in omitted)
     labels = tuple(f"{term.label} = 0" for term in omitted)
     return WaldTest(rows, labels, full.printed, printed_equation(restricted, Wanted()))

@@ -31,7 +31,7 @@ FEWEST_BOUNDED = 3  # clusters that a flat prior of a variance needs
 def check_separation(model: Model, script: Script, notes: Notes) -> None:
     """Warn of rare categories, of predictors that part the categories, and of clusters that do not vary.
 
-    Refused are flat coefficients of predictors that part them, and those of constants in equations of numbers.
+    Refused are flat coefficients of predictors that part them, and those of constants.
     """
     if notes.problems:
         return
@@ -41,7 +41,7 @@ def check_separation(model: Model, script: Script, notes: Notes) -> None:
                 notes.warn(text)
             for parted in _parted(model, equation):
                 _tell(model, parted, notes)
-        elif equation.distribution is not Distribution.LOG_VARIANCE:
+        if equation.distribution is not Distribution.LOG_VARIANCE:
             _refuse_constant(model, equation, notes)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
@@ -31,7 +32,7 @@ from mlbayes.results.rhat import checkpoint_windows, rhat_table
 from mlbayes.results.rows import RowDraws, TableDraws, finite, numbered_rows
 from mlbayes.results.summary import summarise_table
 
-# A derived row may divide by zero or overflow in some draws: it shows nan then, and nothing is said about it.
+# A derived row may divide by zero or overflow in some draws: it shows nan then. Only quantities of PARAMETERS are named.
 QUIET = np.errstate(all="ignore")
 SHOWN = 5  # checkpoints of the burn-in at which OPTIONS: pinfo shows each R-hat
 
@@ -126,6 +127,21 @@ def acceptance(draws: Draws) -> list[Acceptance]:
     ]
 
 
+def undefined_quantities(model: Model, parameters: Parameters, burn: int) -> Iterator[str]:
+    """Warnings of generated quantities that some draws have no number for."""
+    for quantity in model.generated:
+        values = parameters.generated[quantity.name]
+        kept = values if values.shape[1] == 1 else values[:, burn:]
+        wrong = int(np.count_nonzero(~np.isfinite(kept)))
+        if wrong:
+            where = "in all draws" if wrong == kept.size else f"in {wrong} of {kept.size} draws"
+            name = f"'{quantity.name}'{model.in_line(quantity.span)}"
+            yield (
+                f"{name} is not a finite number {where} and so has no estimate: "
+                "it divides by 0, or takes a function where that is not defined."
+            )
+
+
 @QUIET
 def build_document(
     model: Model, information: ModelInformation, data: DataInformation, draws: Draws
@@ -150,7 +166,7 @@ def build_document(
         acceptance=acceptance(draws),
         data=data,
         model=information,
-        warnings=list(model.warnings),
+        warnings=[*model.warnings, *undefined_quantities(model, parameters, draws.burn)],
         fit=build_fit(model, draws, parameters),
         summaries=[
             DataSummary(name, *(float(value) for value in values))

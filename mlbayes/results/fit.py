@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mlbayes.model.model import Model, WaldTest
 from mlbayes.results.document import Fit, Wald
@@ -10,6 +11,8 @@ from mlbayes.results.draws import Draws, UnitLikelihood
 from mlbayes.results.parameters import Parameters
 from mlbayes.results.rows import finite
 from mlbayes.results.summary import chi_square_tail
+
+Array = NDArray[np.float64]
 
 
 def dic(units: UnitLikelihood) -> float:
@@ -26,7 +29,7 @@ def waic(units: UnitLikelihood) -> float:
 def wald(test: WaldTest, parameters: Parameters, burn: int) -> Wald:
     """A Wald test from posterior means and covariances of the constrained quantities.
 
-    Constraints that do not vary, or that say the same twice, have no covariance matrix to invert: nan.
+    What is said twice counts once; nan where constraints do not vary or contradict each other.
     """
     columns = []
     for weights, value in test.constraints:
@@ -34,15 +37,27 @@ def wald(test: WaldTest, parameters: Parameters, burn: int) -> Wald:
         columns.append((total if total.shape[1] == 1 else total[:, burn:]) - value)
     sample = np.array([column.ravel() for column in np.broadcast_arrays(*columns)])
     means = sample.mean(axis=1)
-    df = len(columns)
-    covariance = np.atleast_2d(np.cov(sample)) if sample.shape[1] > 1 else np.zeros((df, df))
-    if np.linalg.matrix_rank(covariance, hermitian=True) < df:
-        statistic = float("nan")
-    else:
-        statistic = float(means @ np.linalg.solve(covariance, means))
+    covariance = np.atleast_2d(np.cov(sample)) if sample.shape[1] > 1 else np.zeros((len(means), len(means)))
+    statistic, df = wald_statistic(means, covariance)
     full = [line for line in test.full.split("\n") if line]
     restricted = [line for line in test.restricted.split("\n") if line]
     return Wald(full, restricted, list(test.printed), statistic, df, chi_square_tail(statistic, df))
+
+
+def wald_statistic(means: Array, covariance: Array) -> tuple[float, int]:
+    """The statistic and its degrees of freedom: the rank of the covariance matrix.
+
+    nan where means differ from 0 in a direction in which nothing varies.
+    """
+    df = len(means)
+    rank = int(np.linalg.matrix_rank(covariance, hermitian=True))
+    if rank == df:
+        return float(means @ np.linalg.solve(covariance, means)), df
+    inverse = np.linalg.pinv(covariance, rcond=df * np.finfo(float).eps, hermitian=True)
+    rest = means - covariance @ inverse @ means
+    if rank == 0 or np.abs(rest).max() > 1e-8 * np.abs(means).max():
+        return float("nan"), df
+    return float(means @ inverse @ means), rank
 
 
 def build_fit(model: Model, draws: Draws, parameters: Parameters) -> Fit:

@@ -43,6 +43,8 @@ def summarise_row(row: RowDraws, kept: Array, number: int) -> Row:
     made = Row(row.label, row.section, row.category, row.fixed, number, prior=row.prior)
     if kept.size == 0:
         return made
+    if np.isnan(kept).all():  # a quantity that is defined nowhere
+        return made
     if is_constant(kept):  # exact, where means and quantiles would round
         value = finite(kept.flat[0])
         made.estimate = made.mean = made.q025 = made.q975 = value

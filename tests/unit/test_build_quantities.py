@@ -71,6 +71,27 @@ def test_wald_tests() -> None:
     assert nested.restricted == "y ~ Intercept z"
 
 
+@pytest.mark.parametrize(
+    ("test", "message"),
+    [
+        ("b1 = 0; b1 = 1;", "the constraints of this test contradict each other"),
+        ("b1 = 0; b2 = b1; b2 = 1;", "the constraints of this test contradict each other"),
+        ("half = 0;", "'half' is a fixed number: there is nothing to test"),
+        ("y ~ m;", "the coefficient of 't' is a fixed number: there is nothing to test"),
+    ],
+)
+def test_wald_tests_without_an_answer_are_refused(test: str, message: str) -> None:
+    script = "MODEL: y ~ z@b1 m@b2 t@0.5 x@half; PARAMETERS: half = 1/2;"
+    assert message in messages(f"{script} WALDTEST: {test}")
+
+
+def test_wald_tests_may_say_things_twice() -> None:
+    model = built(
+        "MODEL: y ~ z@b1 m@b2 x@b3; PARAMETERS: b3 = b1/2; WALDTEST: b1 = 0; b2 = b1; b2 = 0; b3 = 0;"
+    )
+    assert len(model.wald_tests[0].constraints) == 4
+
+
 def test_conditional_effects() -> None:
     model = built(
         "ORDINAL: b; FIXED: z t b; CENTER: z m; MODEL: y ~ z m b z*m z*b z*m*b t z*t;"

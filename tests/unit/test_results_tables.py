@@ -10,11 +10,12 @@ from arviz_stats.base import array_stats
 from scipy.stats import chi2
 
 from mlbayes.model.expressions import Constant, Form, Operation, ParameterReference, Reference
-from mlbayes.model.model import At, Distribution, Kind, ModeratorSpec, Role, Variable
+from mlbayes.model.model import At, Distribution, Generated, Kind, ModeratorSpec, Role, Variable
 from mlbayes.problems import ProblemError
 from mlbayes.results.build import build_document, parameter_draws
 from mlbayes.results.conditional import is_possible, sort_key
 from mlbayes.results.expressions import evaluate
+from mlbayes.results.fit import wald_statistic
 from mlbayes.results.outcomes import outcome_table
 from mlbayes.results.parameters import Parameters, covariance_table
 from mlbayes.results.predictors import predictor_table
@@ -204,6 +205,27 @@ def test_wald_test(document, draws):
     assert found.statistic == pytest.approx(mean @ np.linalg.inv(covariance) @ mean)
     assert found.df == 2
     assert found.p == pytest.approx(chi2.sf(found.statistic, 2))
+
+
+def test_a_wald_test_counts_once_what_is_said_twice():
+    draws = np.random.default_rng(5).normal(1.0, 1.0, (200, 2))
+    repeated = np.column_stack((draws, draws[:, 0] - draws[:, 1], draws[:, 1]))
+    expected = wald_statistic(draws.mean(axis=0), np.cov(draws.T))
+    assert expected[1] == 2
+    assert wald_statistic(repeated.mean(axis=0), np.cov(repeated.T)) == pytest.approx(expected)
+    unequal = repeated.mean(axis=0) - [0.0, 0.0, 0.0, 1.0]
+    assert np.isnan(wald_statistic(unequal, np.cov(repeated.T))[0])
+    assert np.isnan(wald_statistic(np.zeros(1), np.zeros((1, 1)))[0])
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_quantity_without_a_number_is_named(draws):
+    model = synthetic.make_model()
+    quantity = Generated("never", Operation("sqrt", (Constant(-1.0),)), "never = sqrt(-1)")
+    model = dataclasses.replace(model, generated=(*model.generated, quantity))
+    document = build_document(model, *synthetic.make_information(), draws)
+    assert "'never' is not a finite number in all draws" in document.warnings[-1]
+    assert document.generated_tables[-1].rows[-1].estimate is None
 
 
 @pytest.mark.parametrize("df", [1, 2, 3, 4, 7, 20])
