@@ -32,7 +32,7 @@ from mlbayes.results.rhat import checkpoint_windows, rhat_table
 from mlbayes.results.rows import RowDraws, TableDraws, finite, numbered_rows
 from mlbayes.results.summary import summarise_table
 
-# A derived row may divide by zero or overflow in some draws: it shows nan then. Only quantities of PARAMETERS are named.
+# A derived row may divide by zero or overflow in some draws: it shows nan then. Only those of PARAMETERS are named.
 QUIET = np.errstate(all="ignore")
 SHOWN = 5  # checkpoints of the burn-in at which OPTIONS: pinfo shows each R-hat
 
