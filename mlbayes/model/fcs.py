@@ -23,5 +23,5 @@ def assign_imputation_roles(
         fixed = listed.name in declared
         because = "it is listed in FIXED" if fixed else "it is listed in FCS"
         result[listed.name] = replace(variable, role=Role.FIXED if fixed else Role.PREDICTOR, because=because)
-        check_role(result[listed.name], declared, notes, listed.span)
+        check_role(result[listed.name], declared, notes, listed.span, imputation=True)
     return result

@@ -14,6 +14,7 @@ from mlbayes.model.expressions import Expression, Operation, level_of
 from mlbayes.model.model import Equation, Family, Kind, Model, Prior, Role
 from mlbayes.model.notes import Notes
 from mlbayes.model.places import place_of
+from mlbayes.problems import ProblemKind
 from mlbayes.source import Span
 
 MARGIN = 5  # units above the bound below which a warning is due
@@ -55,6 +56,8 @@ def check_flat_priors(model: Model, script: Script, notes: Notes) -> None:
 def _check_predictor_models(model: Model, script: Script, notes: Notes) -> None:
     """Slopes of predictor models are flat: there must be more values than coefficients."""
     places = {name.name: name.span for name in script.fcs}
+    if _has_nothing_within(model, places, notes):
+        return
     for predictor in model.predictor_models:
         variable = model.variables[predictor.variable]
         if variable.kind is not Kind.CONTINUOUS:
@@ -67,6 +70,24 @@ def _check_predictor_models(model: Model, script: Script, notes: Notes) -> None:
                 hint = "use fewer variables, or OPTIONS: joint;"
                 place = places.get(variable.name) or place_of(variable.name, model.equations)
                 notes.problem(f"{message}, but there are only {units} {what}", place, hint)
+
+
+def _has_nothing_within(model: Model, places: dict[str, Span], notes: Notes) -> bool:
+    """Refuse slopes of predictor models within clusters where all clusters are single rows."""
+    hierarchy = model.hierarchy
+    if hierarchy.levels == 1 or hierarchy.units[0] != hierarchy.units[1]:
+        return False
+    for predictor in model.predictor_models:
+        name, within = predictor.variable, predictor.parts[0]
+        if within.level == 1 and within.predictors and model.variables[name].kind is Kind.CONTINUOUS:
+            identifier = hierarchy.identifiers[0]
+            message = (
+                f"every cluster of '{identifier}' has a single row: '{name}' does not vary within clusters"
+            )
+            place = places.get(name) or place_of(name, model.equations)
+            notes.problem(message, place, f"take '{identifier}' out of CLUSTERID", ProblemKind.DATA)
+            return True
+    return False
 
 
 def _is_flat(prior: Prior) -> bool:

@@ -119,14 +119,19 @@ def check_role(
     declared: dict[str, Name],
     notes: Notes,
     place: Span | None = None,
+    imputation: bool = False,
 ) -> None:
-    """A variable must be able to play its role.  `place`: where the model speaks of it."""
+    """A variable must be able to play its role.  `place`: where the model, or FCS, speaks of it."""
     name = variable.name
     if variable.role is Role.OUTCOME and name in declared:
         hint = "take it out of FIXED or remove its equation"
         notes.problem(f"'{name}' is listed in FIXED but has an equation", declared[name].span, hint)
-    if variable.role is Role.PREDICTOR and variable.kind is Kind.COUNT:
-        hint = f"write an equation for it: {name} ~ ...;"
+    if variable.role is Role.PREDICTOR and variable.kind is Kind.COUNT and imputation:
+        hint = f"use MODEL with an equation for it: {name} ~ ...;"
+        notes.problem(f"FCS has no model for the count '{name}'", place, hint)
+    elif variable.role is Role.PREDICTOR and variable.kind is Kind.COUNT:
+        given = "" if variable.incomplete else f" or take it as given: FIXED: {name};"
+        hint = f"write an equation for it: {name} ~ ...;{given}"
         notes.problem(f"the count '{name}' needs a distribution as a predictor", place, hint)
 
 

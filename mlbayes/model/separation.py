@@ -41,6 +41,8 @@ def check_separation(model: Model, script: Script, notes: Notes) -> None:
                 notes.warn(text)
             for parted in _parted(model, equation):
                 _tell(model, parted, notes)
+        for text in _alone(model, equation):
+            notes.warn(text)
         if equation.distribution is not Distribution.LOG_VARIANCE:
             _refuse_constant(model, equation, notes)
 
@@ -258,6 +260,30 @@ def _uniform(model: Model, equation: Equation) -> Iterator[str]:
                 f"{some} of '{identifier}' {'has' if bounded < 2 else 'have'} values of '{outcome.name}'"
                 f"{model.in_line(equation.span)} {which}: with its flat prior the variance of random effects has no "
                 "upper bound. Take them away (| 1@0), or use OPTIONS: prior1."
+            )
+
+
+def _alone(model: Model, equation: Equation) -> Iterator[str]:
+    """Random intercepts that are residuals of their own: clusters with a single value each."""
+    residual = model.parameters.get(equation.residual or "")
+    free = residual is not None and residual.fixed is None
+    if not free and equation.distribution not in (*ORDERED, Distribution.MULTINOMIAL):
+        return
+    outcome = model.variables[equation.outcome]
+    seen: NDArray[np.bool_] = ~outcome.missing
+    for random in equation.random:
+        fixed = random.variance is not None and model.parameters[random.variance].fixed is not None
+        intercept = any(isinstance(equation.terms[k].expression, Constant) for k in random.terms)
+        if fixed or not intercept:
+            continue
+        cluster = model.hierarchy.ancestors(equation.level, random.level)[seen]
+        if np.unique(cluster).size == cluster.size:
+            identifier = model.hierarchy.identifiers[random.level - 2]
+            name = f"'{outcome.name}'{model.in_line(equation.span)}"
+            yield (
+                f"No cluster of '{identifier}' has two values of {name}: random effects and residuals cannot be told "
+                f"apart. Take '{identifier}' out of CLUSTERID, or the random "
+                "effects away (| 1@0)."
             )
 
 

@@ -74,6 +74,10 @@ def _weights(model: Model) -> Iterator[Problem]:
         yield _problem(
             "weights of clusters cannot be used with equal coefficients of several equations", place
         )
+    effect = next((r.variable for _, r, _ in _terms(model) if r.form is Form.EFFECT), None)
+    if between and effect is not None:
+        message = f"weights of clusters cannot be used with the random effect '{effect}' in other equations"
+        yield _problem(message, place, "weights of rows can be used")
 
 
 def _is_plain(equation: Equation) -> bool:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
-from modelling import built, messages
+from modelling import attempt, built, example_table, messages
 
+from mlbayes.language.parse import parse_script
+from mlbayes.model.build import build_model
 from mlbayes.model.counts import count_parameters
 from mlbayes.model.describe import describe
 from mlbayes.model.expressions import Centring, Form, Reference
 from mlbayes.model.model import Model, Role
+from mlbayes.source import Source
 
 
 def roles(model: Model) -> dict[str, Role]:
@@ -129,11 +134,26 @@ def test_fcs_is_a_model_of_predictors_alone() -> None:
         ("FIXED: x; MODEL: y ~ x;", "the FIXED variable 'x' has 2 missing values"),
         ("FIXED: y; MODEL: y ~ z;", "'y' is listed in FIXED but has an equation"),
         ("COUNT: c; MODEL: y ~ c x;", "the count 'c' needs a distribution as a predictor"),
+        ("COUNT: c; FCS: y x c;", "FCS has no model for the count 'c'"),
         ("CENTER: groupmean = z; MODEL: y ~ z;", "'z' has no group means: it varies at level 1"),
     ],
 )
 def test_mistakes(script: str, message: str) -> None:
     assert messages(script) == [message]
+
+
+def test_a_complete_count_may_be_taken_as_given() -> None:
+    (problem,) = attempt("COUNT: c; MODEL: y ~ c x;")[1]
+    assert problem.hint == "write an equation for it: c ~ ...; or take it as given: FIXED: c;"
+
+
+def test_predictor_models_need_something_within_clusters() -> None:
+    table = example_table()
+    table.columns["pupil"].values[:] = np.arange(160)
+    script = parse_script(Source(Path("test.imp"), "CLUSTERID: pupil; MODEL: y ~ x z;"))[0]
+    (problem,) = build_model(script, table)[1]
+    assert problem.message == "every cluster of 'pupil' has a single row: 'z' does not vary within clusters"
+    assert problem.span is not None
 
 
 @pytest.mark.parametrize("term", ["x.missing", "ismissing(x)"])

@@ -1,9 +1,14 @@
 """What the planner cannot run yet is refused with its place."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from modelling import example_table
 
 from mlbayes import pipeline
+from mlbayes.language.parse import parse_script
+from mlbayes.model.build import build_model
 from mlbayes.plan.starts import start_state
 from mlbayes.problems import ProblemError, ProblemKind
 from mlbayes.source import Source
@@ -37,6 +42,20 @@ def test_refusals_have_a_place(tmp_path, model, words):
     problem = caught.value.problems[0]
     assert problem.kind is ProblemKind.UNSUPPORTED
     assert words in problem.message
+    assert problem.span is not None
+
+
+def test_weights_of_clusters_and_named_effects_are_refused():
+    """An equation with weighted clusters is drawn by itself."""
+    table = example_table()
+    table.columns["w"].values[:] = np.exp(table.columns["w"].values)
+    text = "CLUSTERID: pupil; WEIGHT: w; RANDOMEFFECT: u = y | z [pupil]; MODEL: y ~ z | z; m ~ u;"
+    built, problems = build_model(parse_script(Source(Path("model.inp"), text))[0], table)
+    assert problems == []
+    with pytest.raises(ProblemError) as caught:
+        pipeline.plan(built)
+    (problem,) = caught.value.problems
+    assert "the random effect 'u'" in problem.message
     assert problem.span is not None
 
 

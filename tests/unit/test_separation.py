@@ -90,6 +90,27 @@ def test_a_constant_beside_the_intercept_is_refused(script, wrong):
     assert all(problem.span is not None for problem in problems)
 
 
+@pytest.mark.parametrize(
+    ("script", "wrong"),
+    [
+        ("MODEL: y ~ z;", True),
+        ("ORDINAL: o; MODEL: o ~ z;", True),
+        ("NOMINAL: g; MODEL: g ~ z;", True),
+        ("MODEL: yjt(y) ~ z;", True),
+        ("MODEL: y ~ z | 1@0;", False),
+        ("MODEL: y ~ z; var(y) ~ 1@0 m@1;", False),
+        ("COUNT: c; MODEL: c ~ z;", False),
+    ],
+)
+def test_random_intercepts_of_single_rows_are_named(script, wrong):
+    table = example_table()
+    table.columns["pupil"].values[:] = np.arange(160)
+    model, _ = build_model(parse_script(Source(Path("test.imp"), f"CLUSTERID: pupil; {script}"))[0], table)
+    told = [text for text in model.warnings if "residuals cannot be told apart" in text]
+    assert len(told) == wrong
+    assert all("'pupil'" in text and "(line 1)" in text for text in told)
+
+
 @pytest.mark.parametrize("path", EXAMPLES, ids=title)
 def test_examples_are_not_named(path):
     parts, _ = pipeline.understand_parts(pipeline.read(path))  # none where data are only simulated
