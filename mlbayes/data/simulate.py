@@ -199,10 +199,12 @@ class _Simulation:
         names, variables = self.values.levels.names, self.values.variables
         if not self.script.variables:
             written = sorted(self.statements, key=lambda pair: pair[1].span.start)
-            return [
-                *(Name(names[level]) for level in sorted(names) if level > 1),
-                *(Name(variable.name) for variable, _ in written if variable.level < CONSTANTS),
-            ]
+            made = [Name(variable.name) for variable, _ in written if variable.level < CONSTANTS]
+            if not made:
+                message = "SIMULATE makes no variable"
+                hint = f"add one below the name of its level: {names[1]}: y = normal(0, 1);"
+                self.values.note(Problem(message, self.sizes[1].span, hint))
+            return [*(Name(names[level]) for level in sorted(names) if level > 1), *made]
         for name in self.script.variables:
             if name.name not in variables and name.name not in self.values.broken:
                 message = f"'{name.name}' in VARIABLES is not simulated"

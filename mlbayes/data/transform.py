@@ -56,13 +56,17 @@ def apply_transforms(
 def apply_filter(
     table: Table, expressions: Sequence[nodes.Expression], identifiers: Sequence[str] = ()
 ) -> tuple[Mask, list[Problem]]:
-    """Rows in which every expression is true, shape (rows,); a missing result is not true."""
+    """Rows in which every expression is true, shape (rows,); a missing result is not true.
+
+    An expression in error takes no rows out: what is said of the rest of the script should not depend on it.
+    """
     chosen = np.ones(table.rows, np.bool_)
     problems: list[Problem] = []
     for expression in expressions:
         values, found = evaluate(expression, table, identifiers)
         problems += found
-        chosen &= truth(values)
+        if not found:
+            chosen &= truth(values)
     return chosen, problems
 
 

@@ -247,3 +247,9 @@ def test_correlations_on_the_edge_are_refused():
     chain = "a = normal(0,1); b = normal(0,1); c = normal(0,1); a ~~ b = .6; b ~~ c = .8;"
     assert "not positive definite" in messages(f"SIMULATE: n = 5; n: {chain}")[0]  # .36 + .64 = 1
     columns(f"SIMULATE: n = 5; n: {chain} a ~~ c = .48;")
+
+
+def test_there_must_be_a_variable():
+    for text in ("n = 50;", "n = 50; define: x = 3;", "n(1) = 50; m(2) = 5;"):
+        assert messages(f"SIMULATE: {text}") == ["SIMULATE makes no variable"]
+    assert columns("SIMULATE: n = 50; VARIABLES: n;").keys() == {"n"}
