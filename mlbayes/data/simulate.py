@@ -200,7 +200,7 @@ class _Simulation:
         if not self.script.variables:
             written = sorted(self.statements, key=lambda pair: pair[1].span.start)
             made = [Name(variable.name) for variable, _ in written if variable.level < CONSTANTS]
-            if not made:
+            if not made and not self.values.problems:
                 message = "SIMULATE makes no variable"
                 hint = f"add one below the name of its level: {names[1]}: y = normal(0, 1);"
                 self.values.note(Problem(message, self.sizes[1].span, hint))
