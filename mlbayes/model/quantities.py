@@ -8,9 +8,10 @@ import numpy as np
 
 from mlbayes.language import nodes
 from mlbayes.language.nodes import Definition, Name, Number, Script
+from mlbayes.model.drafts import DraftTerm
 from mlbayes.model.equations import printed_equation
 from mlbayes.model.expressions import Expression, Operation, ParameterReference, leaves, references
-from mlbayes.model.model import Equation, Generated, ParameterKind, Prior, WaldTest
+from mlbayes.model.model import Equation, Generated, Parameter, ParameterKind, Prior, WaldTest
 from mlbayes.model.names import PARAMETER_SUFFIXES
 from mlbayes.model.notes import Notes
 from mlbayes.model.parameters import ParameterTable
@@ -212,13 +213,22 @@ def _nested_test(
     restricted = next(iter(scratch.equations.values()), None)
     if restricted is None:
         return None
+    if len(scratch.equations) > 1:
+        message = "a nested model is a single equation"
+        notes.problem(message, nested.span, "give each equation a 'WALDTEST:' of its own, or test labels")
+        return None
     if restricted.logits:
         message = f"a nested model is one of all logits of '{restricted.outcome.name}'"
         notes.unsupported(message, nested.span, "label coefficients of single logits and test the labels")
         return None
     full = next((e for e in equations if e.title == restricted.title), None)
     if full is None:
-        hint = nearest(restricted.title, [e.title for e in equations])
+        same = [e.title for e in equations if e.outcome == restricted.outcome.name]
+        hint = (
+            f"write it as MODEL does: {same[0]} ~ ...;"
+            if same
+            else nearest(restricted.title, [e.title for e in equations])
+        )
         notes.problem(f"MODEL has no equation of '{restricted.title}'", nested.span, hint)
         return None
     kept = {term.resolved.text for term in restricted.all_terms} | {"Intercept"}
@@ -229,6 +239,13 @@ def _nested_test(
             nested.span,
             "a nested model only omits terms",
         )
+    written = [*([restricted.intercept] if restricted.intercept else []), *restricted.all_terms]
+    for term in written:
+        label = "Intercept" if term is restricted.intercept else term.resolved.text
+        coefficient = next((t.coefficient for t in full.terms if t.label == label), None)
+        if coefficient is not None and not _is_tag_of(term, table.parameters[coefficient]):
+            message = f"the nested model changes the coefficient of '{label}'"
+            notes.problem(message, nested.span, "a nested model only omits terms: leave out what shall be 0")
     omitted = [term for term in full.terms if not term.hidden and term.label not in kept]
     if not omitted:
         notes.problem("the nested model omits no term", nested.span, "leave out the terms to be tested")
@@ -240,3 +257,10 @@ def _nested_test(
     rows = tuple(({term.coefficient: 1.0}, 0.0) for term in omitted)
     labels = tuple(f"{term.label} = 0" for term in omitted)
     return WaldTest(rows, labels, full.printed, printed_equation(restricted, Wanted()))
+
+
+def _is_tag_of(term: DraftTerm, parameter: Parameter) -> bool:
+    """Does a term in a nested model have no tag, or that of the full one."""
+    if term.label is not None:
+        return term.label == parameter.name
+    return term.fixed is None or term.fixed == parameter.fixed

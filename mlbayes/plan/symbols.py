@@ -461,6 +461,10 @@ def apply(operator: str, x: list[Vector]) -> Vector:
             raise unsupported(
                 f"the function '{operator}' cannot be run in MODEL yet", "compute it with TRANSFORM"
             )
-    if not np.isfinite(result).all():
-        raise unsupported(f"'{operator}' of a predictor is not a finite number in some rows")
+    wrong = int(np.count_nonzero(~np.isfinite(result)))
+    if wrong:
+        raise unsupported(
+            f"'{operator}' is not a finite number in {wrong} of {np.size(result)} places",
+            "choose other values there: compute it in TRANSFORM with ifelse() or missing()",
+        )
     return np.asarray(result, dtype=np.float64)

@@ -77,12 +77,28 @@ def test_wald_tests() -> None:
         ("b1 = 0; b1 = 1;", "the constraints of this test contradict each other"),
         ("b1 = 0; b2 = b1; b2 = 1;", "the constraints of this test contradict each other"),
         ("half = 0;", "'half' is a fixed number: there is nothing to test"),
+        ("{ y m } ~ z;", "a nested model is a single equation"),
+        ("y ~ z@0 m;", "the nested model changes the coefficient of 'z'"),
+        ("y ~ 1@0 z m;", "the nested model changes the coefficient of 'Intercept'"),
         ("y ~ m;", "the coefficient of 't' is a fixed number: there is nothing to test"),
     ],
 )
 def test_wald_tests_without_an_answer_are_refused(test: str, message: str) -> None:
     script = "MODEL: y ~ z@b1 m@b2 t@0.5 x@half; PARAMETERS: half = 1/2;"
     assert message in messages(f"{script} WALDTEST: {test}")
+
+
+def test_a_nested_model_may_repeat_the_tags_of_the_full_one() -> None:
+    (test,) = built("MODEL: y ~ z@b1 m@b2 t@0.5; WALDTEST: y ~ z@b1 t@0.5;").wald_tests
+    assert test.constraints == (({"b2": 1.0}, 0.0),)
+    latent = "LATENT: pupil = level slope; MODEL: y ~ 1@level z@slope m@b1; level ~ 1; slope ~ 1;"
+    (test,) = built(f"CLUSTERID: pupil; {latent} WALDTEST: y ~ 1@level z@slope;").wald_tests
+    assert test.constraints == (({"b1": 1.0}, 0.0),)
+
+
+def test_a_nested_model_has_the_left_side_of_the_full_one() -> None:
+    (problem,) = attempt("ORDINAL: b; MODEL: logit(b) ~ z m; WALDTEST: b ~ z;")[1]
+    assert problem.hint == "write it as MODEL does: logit(b) ~ ...;"
 
 
 def test_wald_tests_may_say_things_twice() -> None:
