@@ -8,7 +8,7 @@ import numpy as np
 
 from mlbayes.language import nodes
 from mlbayes.language.nodes import Definition, Name, Number, Script
-from mlbayes.model.drafts import DraftTerm
+from mlbayes.model.drafts import Draft, DraftTerm
 from mlbayes.model.equations import printed_equation
 from mlbayes.model.expressions import Expression, Operation, ParameterReference, leaves, references
 from mlbayes.model.model import Equation, Generated, Parameter, ParameterKind, Prior, WaldTest
@@ -239,13 +239,7 @@ def _nested_test(
             nested.span,
             "a nested model only omits terms",
         )
-    written = [*([restricted.intercept] if restricted.intercept else []), *restricted.all_terms]
-    for term in written:
-        label = "Intercept" if term is restricted.intercept else term.resolved.text
-        coefficient = next((t.coefficient for t in full.terms if t.label == label), None)
-        if coefficient is not None and not _is_tag_of(term, table.parameters[coefficient]):
-            message = f"the nested model changes the coefficient of '{label}'"
-            notes.problem(message, nested.span, "a nested model only omits terms: leave out what shall be 0")
+    _check_tags(restricted, full, nested, table)
     omitted = [term for term in full.terms if not term.hidden and term.label not in kept]
     if not omitted:
         notes.problem("the nested model omits no term", nested.span, "leave out the terms to be tested")
@@ -264,3 +258,14 @@ def _is_tag_of(term: DraftTerm, parameter: Parameter) -> bool:
     if term.label is not None:
         return term.label == parameter.name
     return term.fixed is None or term.fixed == parameter.fixed
+
+
+def _check_tags(restricted: Draft, full: Equation, nested: nodes.Regression, table: ParameterTable) -> None:
+    """The coefficients that a nested model keeps stay what they are."""
+    intercept = [restricted.intercept] if restricted.intercept else []
+    coefficients = {term.label: term.coefficient for term in full.terms}
+    for term in (*intercept, *restricted.all_terms):
+        label = "Intercept" if term is restricted.intercept else term.resolved.text
+        if label in coefficients and not _is_tag_of(term, table.parameters[coefficients[label]]):
+            message = f"the nested model changes the coefficient of '{label}'"
+            table.notes.problem(message, nested.span, "leave out what shall be 0, and repeat no other tags")
