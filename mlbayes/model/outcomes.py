@@ -39,9 +39,28 @@ def draft_outcome(
         hint = "declare it in LATENT to give it an equation"
         resolver.notes.problem(f"the random effect '{variable.name}' cannot be an outcome", name.span, hint)
         return None
+    if _is_another_form(expression, variable, resolver):
+        return None
     left, title, distribution = _left_side(expression, variable, resolver)
     latent = variable.role is Role.LATENT
     return Draft(variable, left, title, distribution, latent, block, span)
+
+
+def _is_another_form(expression: nodes.Expression, variable: Variable, resolver: Resolver) -> bool:
+    """Refuse cluster means and lags as outcomes, and latent responses of what has none."""
+    for name in nodes.names_in(expression):
+        split = resolver.names.split(name.name)
+        if split is None or split.base != variable.name:
+            continue
+        if split.form is Form.MEAN:
+            hint = f"a latent mean of its own can be one: MODEL: {split.base} ~ 1@m_j; m_j ~ ...; (m_j in LATENT)"
+        elif split.form is Form.LAG or (split.form is Form.RESPONSE and variable.kind is not Kind.ORDINAL):
+            hint = f"write the equation of '{split.base}'"
+        else:
+            continue
+        resolver.notes.problem(f"'{name.name}' cannot be an outcome", name.span, hint)
+        return True
+    return False
 
 
 def draft_logit(expression: nodes.Expression, draft: Draft, resolver: Resolver) -> Draft:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from modelling import built, equation, labels, printed
+from modelling import built, equation, labels, messages, printed
 
 from mlbayes.model.expressions import Centring, Constant, Form, Operation, ParameterReference, Reference
 from mlbayes.model.model import Distribution, Family
@@ -180,3 +180,17 @@ def test_what_is_added_is_recorded_with_its_reason() -> None:
     assert "latent cluster means of z x" in added
     assert "SEED: 1" not in added
     assert all(addition.because for addition in model.additions)
+
+
+@pytest.mark.parametrize(
+    ("script", "name"),
+    [
+        ("CLUSTERID: pupil; MODEL: x.mean ~ w;", "x.mean"),
+        ("CLUSTERID: pupil; LATENT: pupil = f; MODEL: f -> x.mean y;", "x.mean"),
+        ("CLUSTERID: pupil; TIMEID: t; MODEL: y.lag ~ w;", "y.lag"),
+        ("MODEL: y.latent ~ w;", "y.latent"),
+        ("CLUSTERID: pupil; MODEL: ln(x.mean + 9) ~ w;", "x.mean"),
+    ],
+)
+def test_other_forms_of_a_variable_are_no_outcomes(script: str, name: str) -> None:
+    assert f"'{name}' cannot be an outcome" in messages(script)
