@@ -89,6 +89,9 @@ def _effects(
         what = statement.focal.name if isinstance(statement.focal, Name) else focal[0].text
         message = f"no equation has '{what}' and its product with {names}"
         hint = f"MODEL needs a term {what}*{moderators[0].label}"
+        if any(spec.label == what for spec in moderators):
+            message = f"'{what}' cannot be its own moderator"
+            hint = f"slopes of a curve: MODEL: y ~ {what}@b1 {what}^2@b2; SIMPLE: b1 + 2*b2*{what} | {what};"
         resolver.notes.problem(message, statement.span, hint)
         return []
     first = found[0].focal

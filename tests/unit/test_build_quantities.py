@@ -194,6 +194,7 @@ def test_settings_and_their_defaults() -> None:
         ("MODEL: y ~ z; WALDTEST: y ~ z m;", "'m' is not in the equation of 'y'"),
         ("MODEL: y ~ z; WALDTEST: z ~ y;", "MODEL has no equation of 'z'"),
         ("MODEL: y ~ z m; SIMPLE: z | m;", "no equation has 'z' and its product with m"),
+        ("MODEL: y ~ z m z^2; SIMPLE: z | z;", "'z' cannot be its own moderator"),
         ("MODEL: y ~ z; SIMPLE: z | m;", "'m' is in the data but not in MODEL"),
         ("MODEL: y ~ z m z*m; SIMPLE: z | m @ half;", "'half' is not known"),
         ("MODEL: y ~ z m z*m; SIMPLE: z | m @ z;", "'z' is not a value at which 'm' can be held"),
