@@ -14,8 +14,10 @@ from mlbayes.plan.regressions import OutcomeRegression, ResidualCovariance
 
 Vector = NDArray[np.float64]
 LOG_2PI = float(np.log(2.0 * np.pi))
+QUIET = np.errstate(all="ignore")  # a chain whose numbers overflow is ended, and said why, by what watches it
 
 
+@QUIET
 def conditional_likelihood(state: State) -> Vector:
     """Log likelihood of every unit given all random effects, all equations added up; shape (units,)."""
     hierarchy = state.model.hierarchy
@@ -51,6 +53,7 @@ def _correlated(state: State, c: ResidualCovariance) -> Vector:
     return log_density + np.log(roots).sum(axis=0)
 
 
+@QUIET
 def marginal_likelihood(state: State) -> Vector:
     """The same with random effects integrated out."""
     hierarchy = state.model.hierarchy

@@ -42,6 +42,9 @@ class State:
             self.sources[r.planned.source].append(r)
         for source in range(len(self.sources)):
             self._impute(source, rng)
+        if "savelatent" in self.model.settings.options:
+            for source in range(len(self.sources)):
+                self._impute_responses(source, rng)
 
     def vector(self, atom: Atom) -> Vector:
         """Values of a symbol over the units of its level."""
@@ -134,6 +137,20 @@ class State:
             labels = np.array(category_labels(self.model.variables[r.equation.outcome]))
             places = draw_places(self.probabilities(source)[cells], rng)
             self.vector(r.outcome)[cells] = labels[places]
+
+    def _impute_responses(self, source: int, rng: Generator) -> None:
+        """Latent responses of imputed categories, each between the thresholds of its category."""
+        r = self.sources[source][0]
+        cells = np.flatnonzero(~r.active)
+        if r.left.kind != "response" or not cells.size:
+            return
+        labels = category_labels(self.model.variables[r.equation.outcome])
+        bounds = [-np.inf, *self.store[r.cuts : r.cuts + len(labels) - 1], np.inf]
+        responses = self._lefts[r.left] = self.vector(r.left).copy()
+        for place, label in enumerate(labels):
+            chosen = cells[self.vector(r.outcome)[cells] == label]
+            between = (bounds[place], bounds[place + 1])
+            responses[chosen] = draw_within(self.fitted[r.number][chosen], 1.0, between, rng)
 
     def value(self, name: str) -> Vector:
         """Values of a variable over the units of its level, missing ones as drawn."""

@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from end_to_end import run_in
+from rates import ALPHA, critical
+from scipy import stats
 
 SCRIPT = """\
 DATA: data.csv;
@@ -109,14 +111,19 @@ def test_residuals(saved):
     assert np.allclose(saved["n.residual"], saved["n"] - mean, atol=1e-4 * (2.0 + mean.max()))
 
 
-def test_latent_responses_are_on_the_side_of_their_category(saved, original):
-    seen = ~np.isnan(original["o"])
-    latent = saved["o.latent"][:, seen]
-    low = original["o"][seen] == 1.0
-    assert (latent[:, low] <= 1e-4).all() and (latent[:, ~low] >= -1e-4).all()
+def test_latent_responses_are_on_the_side_of_their_category(saved):
     for k in range(4):  # thresholds differ between data sets, not within one
-        middle, high = (latent[k, original["o"][seen] == code] for code in (2.0, 3.0))
+        low, middle, high = (saved["o.latent"][k, saved["o"][k] == code] for code in (1.0, 2.0, 3.0))
+        assert low.max() <= 1e-4 and middle.min() >= -1e-4
         assert middle.max() <= high.min() + 1e-4
+
+
+def test_latent_responses_of_imputed_categories_have_the_law_of_the_model(saved, original):
+    missing = np.isnan(original["o"])
+    residuals = (saved["o.latent"] - saved["o.predicted"])[:, missing].ravel()
+    assert abs(residuals.sum()) / math.sqrt(residuals.size) < critical()
+    squares = float((residuals**2).sum())
+    assert ALPHA / 2 < stats.chi2.cdf(squares, residuals.size) < 1.0 - ALPHA / 2
 
 
 def test_random_effects_are_the_same_within_clusters(saved, original):
