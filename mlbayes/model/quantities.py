@@ -75,7 +75,7 @@ def _check_symbols(
     check_variances(new, equations, table.notes)
     for name in new:
         variance = name.name.rpartition(".")[2] in PARAMETER_SUFFIXES
-        if not variance and name.name in resolved_names(resolved):
+        if not variance and name.name in parameter_names(resolved.expression):
             hint = "quantities are computed in the order in which they are written"
             table.notes.problem(f"'{name.name}' is used before it is defined", name.span, hint)
 
@@ -111,9 +111,9 @@ def _inserted(expression: Expression, earlier: dict[str, Expression]) -> Express
     return expression
 
 
-def resolved_names(resolved: Resolved) -> set[str]:
+def parameter_names(expression: Expression) -> set[str]:
     """The parameters that an expression names."""
-    return {leaf.name for leaf in leaves(resolved.expression) if isinstance(leaf, ParameterReference)}
+    return {leaf.name for leaf in leaves(expression) if isinstance(leaf, ParameterReference)}
 
 
 def _check_cycles(script: Script, table: ParameterTable) -> None:
@@ -127,7 +127,7 @@ def _check_cycles(script: Script, table: ParameterTable) -> None:
             definition = definitions.get(open_names.pop())
             if definition is None:
                 continue
-            found = resolved_names(Resolved(definition, ""))
+            found = parameter_names(definition)
             if name in found:
                 table.notes.problem(f"the constraint on '{name}' uses '{name}' itself", spans[name])
                 break
@@ -189,7 +189,7 @@ def _is_number(name: str, table: ParameterTable) -> bool:
     """Is a parameter not estimated."""
     parameter = table.parameters[name]
     if parameter.definition is not None:
-        return not resolved_names(Resolved(parameter.definition, ""))
+        return not parameter_names(parameter.definition)
     return parameter.fixed is not None
 
 

@@ -29,7 +29,7 @@ from mlbayes.results.outcomes import outcome_table
 from mlbayes.results.parameters import Parameters, covariance_table, generated_table
 from mlbayes.results.predictors import predictor_table, response_count
 from mlbayes.results.rhat import checkpoint_windows, rhat_table
-from mlbayes.results.rows import RowDraws, TableDraws, finite, numbered_rows
+from mlbayes.results.rows import RowDraws, TableDraws, after_burn_in, finite, numbered_rows
 from mlbayes.results.summary import summarise_table
 
 # A derived row may divide by zero or overflow in some draws: it shows nan then. Only those of PARAMETERS are named.
@@ -130,8 +130,7 @@ def acceptance(draws: Draws) -> list[Acceptance]:
 def undefined_quantities(model: Model, parameters: Parameters, burn: int) -> Iterator[str]:
     """Warnings of generated quantities that some draws have no number for."""
     for quantity in model.generated:
-        values = parameters.generated[quantity.name]
-        kept = values if values.shape[1] == 1 else values[:, burn:]
+        kept = after_burn_in(parameters.generated[quantity.name], burn)
         wrong = int(np.count_nonzero(~np.isfinite(kept)))
         if wrong:
             where = "in all draws" if wrong == kept.size else f"in {wrong} of {kept.size} draws"

@@ -9,7 +9,7 @@ from mlbayes.model.model import Model, WaldTest
 from mlbayes.results.document import Fit, Wald
 from mlbayes.results.draws import Draws, UnitLikelihood
 from mlbayes.results.parameters import Parameters
-from mlbayes.results.rows import finite
+from mlbayes.results.rows import after_burn_in, finite
 from mlbayes.results.summary import chi_square_tail
 
 Array = NDArray[np.float64]
@@ -34,7 +34,7 @@ def wald(test: WaldTest, parameters: Parameters, burn: int) -> Wald:
     columns = []
     for weights, value in test.constraints:
         total = sum((weight * parameters.find(name) for name, weight in weights.items()), np.zeros((1, 1)))
-        columns.append((total if total.shape[1] == 1 else total[:, burn:]) - value)
+        columns.append(after_burn_in(total, burn) - value)
     sample = np.array([column.ravel() for column in np.broadcast_arrays(*columns)])
     means = sample.mean(axis=1)
     covariance = np.atleast_2d(np.cov(sample)) if sample.shape[1] > 1 else np.zeros((len(means), len(means)))

@@ -55,6 +55,11 @@ def numbered_rows(tables: list[TableDraws]) -> Iterator[RowDraws]:
             yield from table.rows
 
 
+def after_burn_in(values: Array, burn: int) -> Array:
+    """The draws that are kept, shape (chains, draws); a constant as it is, (1, 1)."""
+    return values if values.shape[1] == 1 else values[:, burn:]
+
+
 def finite(value: float) -> float | None:
     """The number, or None where there is none to print."""
     return float(value) if math.isfinite(value) else None

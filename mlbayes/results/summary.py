@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mlbayes.results.diagnostics import effective_size, mcse_median, rhat
 from mlbayes.results.document import Row, Table
-from mlbayes.results.rows import RowDraws, TableDraws, finite
+from mlbayes.results.rows import RowDraws, TableDraws, after_burn_in, finite
 
 Array = NDArray[np.float64]
 
@@ -66,8 +66,7 @@ def summarise_table(table: TableDraws, burn: int, first: int) -> Table:
     """A table with the figures of its rows, numbered from `first` on if they are numbered at all."""
     rows = []
     for i, row in enumerate(table.rows):
-        kept = row.values if row.values.shape[1] == 1 else row.values[:, burn:]
-        rows.append(summarise_row(row, kept, first + i if table.numbered else 0))
+        rows.append(summarise_row(row, after_burn_in(row.values, burn), first + i if table.numbered else 0))
     return Table(
         table.kind, table.title, table.name, table.block, table.level, table.centered, table.notes, rows
     )

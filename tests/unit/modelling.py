@@ -39,11 +39,18 @@ def example_table() -> Table:
     return Table(Path("example.dat"), made, (), np.arange(1, ROWS + 1))
 
 
-def attempt(text: str) -> tuple[Model | None, list[Problem]]:
-    """The model of a script on the example table, and all problems."""
+def single_rows() -> Table:
+    """The example table with a cluster `pupil` for each row."""
+    table = example_table()
+    table.columns["pupil"].values[:] = np.arange(ROWS)
+    return table
+
+
+def attempt(text: str, table: Table | None = None) -> tuple[Model | None, list[Problem]]:
+    """The model of a script on a table (by default the example table), and all problems."""
     script, syntax = parse_script(Source(Path("test.imp"), text))
     assert syntax == []
-    return build_model(script, example_table())
+    return build_model(script, example_table() if table is None else table)
 
 
 def built(text: str) -> Model:

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
-from modelling import attempt, built, example_table, messages
+from modelling import attempt, built, messages, single_rows
 
-from mlbayes.language.parse import parse_script
-from mlbayes.model.build import build_model
 from mlbayes.model.counts import count_parameters
 from mlbayes.model.describe import describe
 from mlbayes.model.expressions import Centring, Form, Reference
 from mlbayes.model.model import Model, Role
-from mlbayes.source import Source
 
 
 def roles(model: Model) -> dict[str, Role]:
@@ -148,10 +143,7 @@ def test_a_complete_count_may_be_taken_as_given() -> None:
 
 
 def test_predictor_models_need_something_within_clusters() -> None:
-    table = example_table()
-    table.columns["pupil"].values[:] = np.arange(160)
-    script = parse_script(Source(Path("test.imp"), "CLUSTERID: pupil; MODEL: y ~ x z;"))[0]
-    (problem,) = build_model(script, table)[1]
+    (problem,) = attempt("CLUSTERID: pupil; MODEL: y ~ x z;", single_rows())[1]
     assert problem.message == "every cluster of 'pupil' has a single row: 'z' does not vary within clusters"
     assert problem.span is not None
 

@@ -1,14 +1,10 @@
 """What the planner cannot run yet is refused with its place."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
-from modelling import example_table
+from modelling import attempt, example_table
 
 from mlbayes import pipeline
-from mlbayes.language.parse import parse_script
-from mlbayes.model.build import build_model
 from mlbayes.plan.starts import start_state
 from mlbayes.problems import ProblemError, ProblemKind
 from mlbayes.source import Source
@@ -50,7 +46,7 @@ def test_weights_of_clusters_and_named_effects_are_refused():
     table = example_table()
     table.columns["w"].values[:] = np.exp(table.columns["w"].values)
     text = "CLUSTERID: pupil; WEIGHT: w; RANDOMEFFECT: u = y | z [pupil]; MODEL: y ~ z | z; m ~ u;"
-    built, problems = build_model(parse_script(Source(Path("model.inp"), text))[0], table)
+    built, problems = attempt(text, table)
     assert problems == []
     with pytest.raises(ProblemError) as caught:
         pipeline.plan(built)

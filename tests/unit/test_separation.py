@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from pathlib import Path
 
+import modelling
 import numpy as np
 import pytest
 from hard_outcomes import Case, attempt, cases, model_of
@@ -12,8 +12,6 @@ from modelling import built, example_table
 from scripts import CONFORMANCE, DATA, EXAMPLES, title, with_conformance_scripts
 
 from mlbayes import pipeline
-from mlbayes.language.parse import parse_script
-from mlbayes.model.build import build_model
 from mlbayes.problems import ProblemKind
 from mlbayes.source import Source
 
@@ -78,7 +76,7 @@ def test_ordinary_data_are_not_named(script):
 def test_a_constant_beside_the_intercept_is_refused(script, wrong):
     table = example_table()
     table.columns["m"].values[:] = 3.0
-    _, problems = build_model(parse_script(Source(Path("test.imp"), script))[0], table)
+    problems = modelling.attempt(script, table)[1]
     told = [problem.message for problem in problems]
     assert told == (
         [
@@ -103,9 +101,7 @@ def test_a_constant_beside_the_intercept_is_refused(script, wrong):
     ],
 )
 def test_random_intercepts_of_single_rows_are_named(script, wrong):
-    table = example_table()
-    table.columns["pupil"].values[:] = np.arange(160)
-    model, _ = build_model(parse_script(Source(Path("test.imp"), f"CLUSTERID: pupil; {script}"))[0], table)
+    model, _ = modelling.attempt(f"CLUSTERID: pupil; {script}", modelling.single_rows())
     told = [text for text in model.warnings if "residuals cannot be told apart" in text]
     assert len(told) == wrong
     assert all("'pupil'" in text and "(line 1)" in text for text in told)
